@@ -1,0 +1,3 @@
+//! Pages.
+#[doc = include_str!("_docs/rules.md")]
+pub mod rules {}

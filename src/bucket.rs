@@ -1,0 +1,370 @@
+//! The exact token bucket (LI-4), and what a changed rate does to it.
+//!
+//! # Layout
+//!
+//! A bucket is 24 bytes: when it was last counted, and how far it is from full, as whole
+//! milliseconds of refilling and a fraction with the rate's `requests` as denominator. At a rate of
+//! n per w ms a token is w/n ms, so every count is exact in integers. A user's three buckets and
+//! their epoch are 80 bytes, and exist only while one of them is not full.
+//!
+//! # Why a history of rates
+//!
+//! A changed rate converts every bucket at the moment of the change, but nobody may pay for all
+//! users at once (BI-3). So a change is one entry in [`RateHistory`], and a bucket catches up when
+//! it is next touched. Only after [`CHANGES_MAX`] changes are all buckets converted together, which
+//! is constant work a change and user in the long run and bounds the history.
+
+use alloc::vec::Vec;
+
+use crate::time::Timestamp;
+
+/// The requests that have a rate limit of their own (LI-3).
+#[expect(clippy::exhaustive_enums, reason = "the three requests are the rules' own")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum Api {
+    /// [`Engine::query`](crate::Engine::query) of anybody but oneself alone.
+    Query,
+    /// [`Engine::subscribe`](crate::Engine::subscribe).
+    Subscribe,
+    /// [`Engine::unsubscribe`](crate::Engine::unsubscribe).
+    Unsubscribe,
+}
+
+impl Api {
+    /// All of them, in the order of the configuration.
+    pub const ALL: [Self; 3] = [Self::Query, Self::Subscribe, Self::Unsubscribe];
+
+    /// Returns the name of the limit in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query_rate",
+            Self::Subscribe => "subscribe_rate",
+            Self::Unsubscribe => "unsubscribe_rate",
+        }
+    }
+}
+
+/// How many requests a user may make in a span of time (LI-4).
+///
+/// The bucket starts full with `requests` tokens and refills continuously, `requests` in `per_ms`
+/// milliseconds. [`Config`](crate::Config) refuses a rate with a zero.
+///
+/// # Examples
+///
+/// ```
+/// use presence_engine::{Api, Config, Rate};
+///
+/// let config = Config::builder().rate(Api::Query, Rate::new(50, 1_000)).build()?;
+/// assert_eq!(config.rate(Api::Subscribe), Rate::new(20, 5_000));
+/// # Ok::<(), presence_engine::ConfigError>(())
+/// ```
+#[expect(clippy::exhaustive_structs, reason = "a rate is exactly these two numbers")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "(u64, u64)", into = "(u64, u64)")
+)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct Rate {
+    /// Tokens in a full bucket.
+    pub requests: u64,
+    /// Milliseconds in which an empty bucket fills.
+    pub per_ms: u64,
+}
+
+impl Rate {
+    /// Makes a rate of `requests` in `per_ms` milliseconds.
+    #[must_use]
+    pub const fn new(requests: u64, per_ms: u64) -> Self {
+        Self { requests, per_ms }
+    }
+}
+
+impl From<(u64, u64)> for Rate {
+    fn from((requests, per_ms): (u64, u64)) -> Self {
+        Self { requests, per_ms }
+    }
+}
+
+impl From<Rate> for (u64, u64) {
+    fn from(rate: Rate) -> Self {
+        (rate.requests, rate.per_ms)
+    }
+}
+
+/// A rate with the time of one token worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pace {
+    rate: Rate,
+    token: Span,
+}
+
+impl Pace {
+    fn new(rate: Rate) -> Self {
+        // A valid configuration has no zero; the `max` keeps the division total all the same.
+        let requests = rate.requests.max(1);
+        let token = Span { whole: rate.per_ms / requests, fraction: rate.per_ms % requests };
+        Self { rate: Rate { requests, per_ms: rate.per_ms }, token }
+    }
+}
+
+/// A span of time in milliseconds and a fraction of one, in units of 1/`requests`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    whole: u64,
+    fraction: u64,
+}
+
+impl Span {
+    const ZERO: Self = Self { whole: 0, fraction: 0 };
+
+    /// Returns the span in milliseconds, rounded up.
+    const fn ceil(self) -> u64 {
+        self.whole.saturating_add((self.fraction > 0) as u64)
+    }
+}
+
+/// One token bucket: at `counted_at` it was `missing` away from full.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    counted_at: Timestamp,
+    missing: Span,
+}
+
+impl Bucket {
+    /// Counts what has come back by `now`.
+    fn count(&mut self, now: Timestamp) {
+        let elapsed = now.millis_since(self.counted_at);
+        self.counted_at = now;
+        self.missing = match self.missing.whole.checked_sub(elapsed) {
+            Some(whole) => Span { whole, ..self.missing },
+            None => Span::ZERO,
+        };
+    }
+
+    /// Takes a token, or tells after how many milliseconds there will be one (LI-5).
+    fn take(&mut self, now: Timestamp, pace: &Pace) -> Result<(), u64> {
+        self.count(now);
+        let Rate { requests, per_ms } = pace.rate;
+        let until_next_whole = requests - pace.token.fraction;
+        let (fraction, carry) = if self.missing.fraction >= until_next_whole {
+            (self.missing.fraction - until_next_whole, 1)
+        } else {
+            (self.missing.fraction + pace.token.fraction, 0)
+        };
+        let whole = u128::from(self.missing.whole) + u128::from(pace.token.whole) + carry;
+        match u64::try_from(whole) {
+            Ok(whole) if whole < per_ms || whole == per_ms && fraction == 0 => {
+                self.missing = Span { whole, fraction };
+                Ok(())
+            }
+            // What is missing never exceeds `per_ms`, nor does a token, so the excess fits.
+            _ => Err(Span { whole: (whole - u128::from(per_ms)) as u64, fraction }.ceil()),
+        }
+    }
+
+    /// Converts the bucket at the moment of a change of rate: a full one stays full, another keeps
+    /// its whole tokens, at most the new cap (LI-4).
+    fn convert(&mut self, now: Timestamp, old: &Pace, new: &Pace) {
+        self.count(now);
+        if self.missing == Span::ZERO || old == new {
+            return;
+        }
+        // In units of 1/requests ms a token is `per_ms` units; all products fit, being of two u64.
+        let units = u128::from(self.missing.whole) * u128::from(old.rate.requests)
+            + u128::from(self.missing.fraction);
+        let tokens_missing = units.div_ceil(u128::from(old.rate.per_ms.max(1)));
+        let tokens = u128::from(old.rate.requests).saturating_sub(tokens_missing);
+        let requests = u128::from(new.rate.requests);
+        let units = requests.saturating_sub(tokens) * u128::from(new.rate.per_ms);
+        self.missing =
+            Span { whole: (units / requests) as u64, fraction: (units % requests) as u64 };
+    }
+
+    /// Returns when the bucket is full, or `None` if that moment cannot be represented.
+    fn full_at(&self) -> Option<Timestamp> {
+        self.counted_at.checked_add(self.missing.ceil())
+    }
+}
+
+/// A user's buckets, one for each [`Api`]. A user without has full ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Buckets {
+    epoch: u64,
+    each: [Bucket; Api::ALL.len()],
+}
+
+impl Buckets {
+    /// Makes full buckets.
+    pub(crate) fn new(rates: &RateHistory) -> Self {
+        Self { epoch: rates.epoch(), each: Default::default() }
+    }
+
+    /// Takes a token for `api`, or tells after how many milliseconds there will be one.
+    pub(crate) fn take(
+        &mut self,
+        api: Api,
+        now: Timestamp,
+        rates: &RateHistory,
+    ) -> Result<(), u64> {
+        self.catch_up(rates);
+        self.each[api as usize].take(now, &rates.current[api as usize])
+    }
+
+    /// Returns when all buckets are full, or `None` if never in the time that can be represented.
+    pub(crate) fn full_at(&mut self, rates: &RateHistory) -> Option<Timestamp> {
+        self.catch_up(rates);
+        let mut latest = Timestamp::ZERO;
+        for bucket in &self.each {
+            latest = latest.max(bucket.full_at()?);
+        }
+        Some(latest)
+    }
+
+    /// Applies the changes of rate since the buckets were last touched.
+    pub(crate) fn catch_up(&mut self, rates: &RateHistory) {
+        while self.epoch < rates.epoch() {
+            let (change, next) = rates.after(self.epoch);
+            for (bucket, (old, new)) in
+                self.each.iter_mut().zip(change.replaced.iter().zip(next.iter()))
+            {
+                bucket.convert(change.at, old, new);
+            }
+            self.epoch += 1;
+        }
+    }
+}
+
+/// The rates in force, and those that buckets not touched since still have to hear of.
+#[derive(Clone, Debug)]
+pub(crate) struct RateHistory {
+    current: [Pace; Api::ALL.len()],
+    /// The number of the first change in `changes`.
+    first: u64,
+    changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    at: Timestamp,
+    replaced: [Pace; Api::ALL.len()],
+}
+
+/// How many changes of rate are remembered before all buckets are converted together.
+pub(crate) const CHANGES_MAX: usize = 1_024;
+
+impl RateHistory {
+    pub(crate) fn new(rates: [Rate; Api::ALL.len()]) -> Self {
+        Self { current: rates.map(Pace::new), first: 0, changes: Vec::new() }
+    }
+
+    /// Notes new rates. Naming the rates in force is no change.
+    ///
+    /// Returns whether the history is full: then the caller has every bucket catch up, and calls
+    /// [`RateHistory::forget`].
+    #[must_use]
+    pub(crate) fn note(&mut self, at: Timestamp, rates: [Rate; Api::ALL.len()]) -> bool {
+        let new = rates.map(Pace::new);
+        if new != self.current {
+            self.changes.push(Change { at, replaced: self.current });
+            self.current = new;
+        }
+        self.changes.len() >= CHANGES_MAX
+    }
+
+    /// Drops the history, every bucket having caught up.
+    pub(crate) fn forget(&mut self) {
+        self.first = self.epoch();
+        self.changes.clear();
+    }
+
+    fn epoch(&self) -> u64 {
+        self.first + self.changes.len() as u64
+    }
+
+    /// Returns the change that ended `epoch`, which is not the current one, and the rates after it.
+    fn after(&self, epoch: u64) -> (&Change, &[Pace; Api::ALL.len()]) {
+        let at = epoch.saturating_sub(self.first) as usize;
+        let next = self.changes.get(at + 1).map_or(&self.current, |change| &change.replaced);
+        (&self.changes[at], next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// LI-4: the k-th token comes back exactly when k·w/n ms have passed, fractions kept.
+    #[test]
+    fn tokens_come_back_to_the_millisecond_without_drift() {
+        for (n, w) in [(20, 5_000), (3, 1_000), (7, 3), (1, 1), (1_000, 7), (3, u64::MAX)] {
+            let rates = RateHistory::new([Rate::new(n, w); 3]);
+            let mut buckets = Buckets::new(&rates);
+            for _ in 0..n {
+                assert_eq!(buckets.take(Api::Query, at(0), &rates), Ok(()));
+            }
+            let mut last_due = 0;
+            for k in 1..=2 * n {
+                let due = (u128::from(k) * u128::from(w)).div_ceil(u128::from(n));
+                let Ok(due) = u64::try_from(due) else { break };
+                if due > last_due {
+                    let early = buckets.clone().take(Api::Query, at(due - 1), &rates);
+                    assert_eq!(early, Err(1), "token {k} of {n} per {w}");
+                }
+                assert_eq!(buckets.take(Api::Query, at(due), &rates), Ok(()));
+                last_due = due;
+            }
+        }
+    }
+
+    /// LI-4: a full bucket is full under the new rate, another keeps whole tokens.
+    #[test]
+    fn a_change_of_rate_reaches_buckets_that_were_not_touched() {
+        let mut rates = RateHistory::new([Rate::new(2, 1_000); 3]);
+        let mut late = Buckets::new(&rates);
+        assert_eq!(late.take(Api::Query, at(600), &rates), Ok(()));
+        assert_eq!(late.take(Api::Query, at(600), &rates), Ok(()));
+        let mut prompt = late.clone();
+        for millis in (700..2_000).step_by(50) {
+            assert!(!rates.note(at(millis), [Rate::new(millis % 7 + 1, millis); 3]));
+            prompt.catch_up(&rates);
+        }
+        assert_eq!(late.full_at(&rates), prompt.full_at(&rates));
+        assert!(!rates.note(at(2_000), rates.current.map(|pace| pace.rate)));
+        assert_eq!(rates.changes.len(), 26);
+    }
+
+    #[test]
+    fn the_history_says_when_it_is_full() {
+        let mut rates = RateHistory::new([Rate::new(1, 1); 3]);
+        let mut changes = 1;
+        while !rates.note(at(changes), [Rate::new(changes + 1, 1); 3]) {
+            changes += 1;
+        }
+        assert_eq!(changes, CHANGES_MAX as u64);
+        rates.forget();
+        assert_eq!(rates.epoch(), changes);
+        assert!(!rates.note(at(changes), [Rate::new(1, 1); 3]));
+    }
+
+    #[test]
+    fn a_wait_beyond_all_time_is_told_and_never_over() {
+        let rates = RateHistory::new([Rate::new(1, u64::MAX); 3]);
+        let mut buckets = Buckets::new(&rates);
+        assert_eq!(buckets.take(Api::Query, at(5), &rates), Ok(()));
+        assert_eq!(buckets.take(Api::Query, at(6), &rates), Err(u64::MAX - 1));
+        assert_eq!(buckets.full_at(&rates), None);
+    }
+}

@@ -1,0 +1,312 @@
+//! The core: users by slot, their devices, sessions, relations and timers. It is not generic.
+//!
+//! # Invariants
+//!
+//! Beside those of its parts:
+//!
+//! 1. A device is in the list of the user whom it names; its session, if any, is live and names it,
+//!    and is among those that reach the user.
+//! 2. A user has a push expiry exactly while his state is PushOnline, and a clearing only while he
+//!    is not Online and his subscription list is not empty, but for deadlines that never come.
+//! 3. Every deadline of a session or user has a timer that is popped no later.
+//! 4. A user of whom nothing is left is not kept, once [`Core::take_idle`] is drained.
+//! 5. Notes, devices and custom statuses are within their limits.
+
+use alloc::vec::Vec;
+
+use crate::bucket::RateHistory;
+use crate::config::{Accounts, Config, Timeout};
+use crate::devices::Devices;
+use crate::id::{DeviceSlot, SessionId, UserSlot};
+use crate::outbox::Outbox;
+use crate::output::CloseReason;
+use crate::platform::Platform;
+use crate::reach::Reach;
+use crate::relations::{Kinds, Relations};
+use crate::sessions::Sessions;
+use crate::status::State;
+use crate::time::Timestamp;
+use crate::timer::{Batch, Owner, Wheel};
+use crate::user::{Armed, User, notes_max};
+
+/// Everything but the users' ids.
+#[derive(Clone, Debug)]
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) rates: RateHistory,
+    /// The latest stamp (TI-2).
+    pub(super) latest: Timestamp,
+    pub(super) clock_regressions: u64,
+    /// From when on timers may be due; kept beside the wheel for the sake of heartbeats.
+    pub(super) due_from: Timestamp,
+    pub(super) wheel: Wheel,
+    /// What is due at the moment of the wheel.
+    pub(super) due: Batch,
+    pub(super) due_at: Timestamp,
+    pub(super) users: Vec<User>,
+    pub(super) devices: Devices,
+    pub(super) sessions: Sessions,
+    pub(super) reach: Reach,
+    pub(super) relations: Relations,
+    pub(super) outbox: Outbox,
+    /// Users of whom nothing may be left.
+    idle: Vec<UserSlot>,
+    /// Counts armings, for the order of timers (TI-5).
+    armings: u64,
+    /// A buffer for the other ends of edges.
+    pub(super) others: Vec<UserSlot>,
+}
+
+impl Core {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            rates: RateHistory::new(config.rates()),
+            config,
+            latest: Timestamp::ZERO,
+            clock_regressions: 0,
+            due_from: Timestamp::MAX,
+            wheel: Wheel::default(),
+            due: Batch::default(),
+            due_at: Timestamp::ZERO,
+            users: Vec::new(),
+            devices: Devices::default(),
+            sessions: Sessions::default(),
+            reach: Reach::default(),
+            relations: Relations::default(),
+            outbox: Outbox::default(),
+            idle: Vec::new(),
+            armings: 0,
+            others: Vec::new(),
+        }
+    }
+
+    /// Makes room for a user who has just become known.
+    pub(super) fn admit(&mut self, user: UserSlot) {
+        if self.users.len() <= user.index() {
+            self.users.resize_with(user.index() + 1, || User::UNUSED);
+        }
+        self.users[user.index()].is_used = true;
+        self.reach.admit(user);
+        self.relations.admit(user);
+    }
+
+    /// Makes a user exist in the mode of known accounts (AC-2).
+    pub(super) fn register(&mut self, user: UserSlot) {
+        self.users[user.index()].is_registered = self.config.accounts() == Accounts::Known;
+    }
+
+    /// Returns how the user can be reached (ST-1).
+    pub(super) fn state(&self, user: UserSlot) -> State {
+        if !self.reach.of(user).is_empty() {
+            State::Online
+        } else if self.users[user.index()].devices != DeviceSlot::NONE {
+            State::PushOnline
+        } else {
+            State::Offline
+        }
+    }
+
+    /// Returns which edges count at the moment (NO-4).
+    pub(super) fn kinds(&self) -> Kinds {
+        Kinds::new(self.config.has_subscriptions(), self.config.friend_switch())
+    }
+
+    /// Returns the user of a live session, which has been heard from (LV-1).
+    pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
+        let device = self.sessions.device(session)?;
+        self.sessions.hear(session, now);
+        Some(self.devices.get(device).user)
+    }
+
+    /// Returns when the session in a slot ends if it is not heard from, and why: `None` if that
+    /// moment cannot be represented (LV-2, LV-3).
+    pub(super) fn session_deadline(&self, session: SessionId) -> Option<(Timestamp, CloseReason)> {
+        let slot = session.slot();
+        let platform = self.sessions.platform(slot);
+        let timeout = self.config.timeout(Timeout::of_session(platform));
+        let timed_out = self.sessions.heard(slot).checked_add(timeout);
+        let timed_out = timed_out.map(|at| (at, CloseReason::TimedOut));
+        if platform != Platform::MiniProgram {
+            return timed_out;
+        }
+        let device = self.sessions.device(session)?;
+        let Some(away) = &self.devices.get(device).away else { return timed_out };
+        let after = |since: Option<Timestamp>, timeout| {
+            since.and_then(|since| since.checked_add(self.config.timeout(timeout)))
+        };
+        let background = after(away.background_since, Timeout::Background);
+        let exit = after(away.exit_since, Timeout::Exit);
+        let background = background.map(|at| (at, CloseReason::Background));
+        let exit = exit.map(|at| (at, CloseReason::Exit));
+        // At the same moment the first wins: `min_by_key` keeps it.
+        [timed_out, background, exit].into_iter().flatten().min_by_key(|&(at, _)| at)
+    }
+
+    /// Sees to it that the session's timer is popped in time.
+    pub(super) fn arm_session(&mut self, session: SessionId) {
+        if let Some((deadline, _)) = self.session_deadline(session) {
+            self.arm(Owner::Session(session.slot()), deadline);
+        }
+    }
+
+    /// Sees to it that the user's timer is popped in time.
+    pub(super) fn arm_user(&mut self, user: UserSlot) {
+        match self.users[user.index()].next_deadline() {
+            Some(deadline) => self.arm(Owner::User(user.0), deadline),
+            None => self.wheel.cancel(Owner::User(user.0)),
+        }
+    }
+
+    fn arm(&mut self, owner: Owner, deadline: Timestamp) {
+        self.due_from = self.due_from.min(self.wheel.arm(owner, deadline));
+    }
+
+    /// Returns a deadline with its place among all armings, if it can be represented.
+    pub(super) fn armed(&mut self, now: Timestamp, timeout: Timeout) -> Option<Armed> {
+        let at = now.checked_add(self.config.timeout(timeout))?;
+        self.armings += 1;
+        Some(Armed { at, order: self.armings })
+    }
+
+    /// Ends a live session. Its device stays, as a push registration, until it is unlinked.
+    pub(super) fn end_session(&mut self, user: UserSlot, session: SessionId) {
+        if let Some(device) = self.sessions.device(session) {
+            let device = self.devices.get_mut(device);
+            device.session = None;
+            device.away = None;
+        }
+        self.wheel.cancel(Owner::Session(session.slot()));
+        self.reach.remove(user, session);
+        self.sessions.close(session);
+    }
+
+    /// Takes a device without session out of the user's list.
+    pub(super) fn unlink_device(&mut self, user: UserSlot, device: DeviceSlot) {
+        self.devices.unlink(&mut self.users[user.index()].devices, device);
+    }
+
+    /// Notes that the user has lost something, and may have nothing left.
+    pub(super) fn note_idle(&mut self, user: UserSlot) {
+        self.idle.push(user);
+    }
+
+    /// Notes the same of all in the buffer of other ends, and empties it.
+    pub(super) fn note_others_idle(&mut self) {
+        self.idle.append(&mut self.others);
+    }
+
+    /// Takes the next user of whom nothing is left: he is to be forgotten (TI-8).
+    pub(super) fn take_idle(&mut self) -> Option<UserSlot> {
+        while let Some(user) = self.idle.pop() {
+            if self.has_nothing(user) {
+                self.users[user.index()] = User::UNUSED;
+                self.wheel.cancel(Owner::User(user.0));
+                return Some(user);
+            }
+        }
+        if self.idle.capacity() > 1_024 {
+            self.idle = Vec::new();
+        }
+        None
+    }
+
+    /// Returns whether nothing is left of a user but what time has undone; where time has yet to
+    /// undo something, a timer is set for it.
+    fn has_nothing(&mut self, slot: UserSlot) -> bool {
+        let user = &mut self.users[slot.index()];
+        if !user.is_used
+            || user.is_registered
+            || user.devices != DeviceSlot::NONE
+            || !self.relations.is_alone(slot)
+        {
+            return false;
+        }
+        let Some(extras) = &mut user.extras else { return true };
+        extras.clearing = None;
+        extras.notes.expire(self.latest);
+        let gone_at = extras.notes.gone_at();
+        let full_at = extras.buckets.as_mut().map(|buckets| buckets.full_at(&self.rates));
+        let mut forgetting = Some(Timestamp::ZERO);
+        for at in [gone_at, full_at].into_iter().flatten() {
+            forgetting = forgetting.and_then(|latest| at.map(|at| latest.max(at)));
+        }
+        if forgetting.is_some_and(|at| at <= self.latest) {
+            return true;
+        }
+        extras.forgetting = forgetting;
+        self.arm_user(slot);
+        false
+    }
+
+    pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
+        self.sessions.check_invariants()?;
+        self.reach.check_invariants()?;
+        self.relations.check_invariants()?;
+        self.wheel.check_invariants()?;
+        self.outbox.check_invariants()?;
+        let (mut devices, mut sessions) = (0, 0);
+        for (slot, user) in self.users.iter().enumerate() {
+            let slot = UserSlot(slot as u32);
+            let mut live = Vec::new();
+            for (_, device) in self.devices.list(user.devices) {
+                devices += 1;
+                live.extend(device.session);
+                if device.user != slot || device.session.is_none() && !device.platform.can_push() {
+                    return Err("core 1: a device is in a list where it does not belong");
+                }
+            }
+            sessions += live.len();
+            if self.reach.of(slot) != live {
+                return Err("core 1: the sessions that reach a user are not his devices'");
+            }
+            self.check_user(slot, user, &live)?;
+        }
+        if devices != self.devices.len() || sessions != self.sessions.len() {
+            return Err("core 1: a device or session is nobody's");
+        }
+        Ok(())
+    }
+
+    fn check_user(
+        &self,
+        slot: UserSlot,
+        user: &User,
+        live: &[SessionId],
+    ) -> Result<(), &'static str> {
+        let state = self.state(slot);
+        let never = |timeout| self.latest.checked_add(self.config.timeout(timeout)).is_none();
+        let extras = user.extras.as_deref();
+        let expiry = extras.and_then(|extras| extras.push_expiry);
+        if expiry.is_some() != (state == State::PushOnline) && !never(Timeout::Push) {
+            return Err("core 2: a push expiry is armed wrongly");
+        }
+        let clearing = extras.and_then(|extras| extras.clearing);
+        if clearing.is_some() && state == State::Online {
+            return Err("core 2: a clearing is armed wrongly");
+        }
+        let is_late = |deadline: Timestamp, owner| {
+            deadline > self.latest && self.wheel.pops_after(owner, deadline)
+        };
+        let user_is_late = user.next_deadline().is_some_and(|at| is_late(at, Owner::User(slot.0)));
+        let session_is_late = live.iter().any(|&session| {
+            let deadline = self.session_deadline(session);
+            deadline.is_some_and(|(at, _)| is_late(at, Owner::Session(session.slot())))
+        });
+        if user_is_late || session_is_late {
+            return Err("core 3: a deadline has no timer");
+        }
+        let is_kept = user.is_registered
+            || user.devices != DeviceSlot::NONE
+            || !self.relations.is_alone(slot)
+            || extras.is_some_and(|extras| extras.notes.len() > 0 || extras.buckets.is_some());
+        if user.is_used && !is_kept && self.idle.is_empty() {
+            return Err("core 4: a user of whom nothing is left is kept");
+        }
+        if extras.is_some_and(|extras| extras.notes.len() > notes_max())
+            || !user.custom().is_empty() && state != State::Online
+        {
+            return Err("core 5: notes or custom status are not within their limits");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The end of a step: what a change of state entails, and whom to tell (ST-8, NO).
+
+use crate::config::Timeout;
+use crate::engine::core::Core;
+use crate::id::UserSlot;
+use crate::relations::Kinds;
+use crate::status::State;
+use crate::time::Timestamp;
+
+impl Core {
+    /// Ends a step that touched the user, whose state was `before`: arms and cancels what his state
+    /// entails, and gives the step's one status output if anything changed. Returns how many
+    /// sessions it tells.
+    pub(super) fn finish_step(
+        &mut self,
+        now: Timestamp,
+        user: UserSlot,
+        before: State,
+        mut custom_changed: bool,
+    ) -> usize {
+        let after = self.state(user);
+        if before != after {
+            custom_changed |= self.change_state(now, user, before, after);
+        }
+        let told = if before != after || custom_changed { self.tell(now, user, after) } else { 0 };
+        if after == State::Offline {
+            self.note_idle(user);
+        }
+        told
+    }
+
+    /// Arms and cancels what a change of state entails (ST-6, ST-7, SU-9), and clears the custom
+    /// status of one who leaves Online (CS-3); tells whether there was one.
+    fn change_state(
+        &mut self,
+        now: Timestamp,
+        user: UserSlot,
+        before: State,
+        after: State,
+    ) -> bool {
+        let leaves_online = before == State::Online;
+        let has_list = self.relations.subscription_count(user) > 0;
+        let clearing = match leaves_online && has_list {
+            true => self.armed(now, Timeout::ClearSubscriptions),
+            false => None,
+        };
+        let push_expiry = match after {
+            State::PushOnline => self.armed(now, Timeout::Push),
+            State::Online | State::Offline => None,
+        };
+        let record = &mut self.users[user.index()];
+        if record.extras.is_none() && clearing.is_none() && push_expiry.is_none() {
+            return false;
+        }
+        let extras = record.extras_mut();
+        extras.push_expiry = push_expiry;
+        if leaves_online || after == State::Online {
+            extras.clearing = clearing;
+        }
+        let had_custom = leaves_online && !extras.custom.is_empty();
+        if leaves_online {
+            extras.custom.clear();
+        }
+        self.arm_user(user);
+        had_custom
+    }
+
+    /// Gives a status output to the user's own sessions and those of his watchers (NO-2, NO-4).
+    /// Returns how many sessions it tells.
+    pub(super) fn tell(&mut self, now: Timestamp, user: UserSlot, state: State) -> usize {
+        let kinds = self.kinds();
+        let Self { outbox, reach, relations, users, .. } = self;
+        let custom = users[user.index()].custom();
+        outbox.status(now, user, state, custom, |told| {
+            told.extend_from_slice(reach.of(user));
+            let watchers = relations.watchers(user);
+            if kinds.is_all() {
+                reach.gather(watchers, told, |entry| Some(Kinds::any_watcher(entry)));
+            } else if !kinds.is_none() {
+                reach.gather(watchers, told, |entry| kinds.watcher(entry));
+            }
+        })
+    }
+}

@@ -1,0 +1,254 @@
+//! What clients ask on their sessions: custom status (CS), query (QU), subscriptions (SU).
+
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::hash::BuildHasher;
+
+use crate::bucket::{Api, Buckets};
+use crate::config::{Accounts, Limit};
+use crate::engine::Engine;
+use crate::engine::core::Core;
+use crate::error::{
+    Failure, FailureReason, QueryError, RequestError, SetStatusError, UnknownSession,
+};
+use crate::id::{SessionId, UserSlot};
+use crate::input::{Queried, Subscribed, Unsubscribed};
+use crate::output::{Action, Reason};
+use crate::status::{State, Status};
+use crate::time::Timestamp;
+use crate::user_id::UserId;
+
+impl<U: UserId, S: BuildHasher> Engine<U, S> {
+    /// Returns the statuses of up to [`Limit::QueryUsers`] users, in the order asked (QU-1).
+    ///
+    /// Asking for oneself only is free; otherwise tier, switch and rate limit apply (QU-2).
+    ///
+    /// # Outputs
+    ///
+    /// None of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Request`] if the whole is refused, in the order of LI-6, the session counting
+    /// as heard; [`QueryError::AllFailed`] if it was admitted but every id failed (QU-3).
+    ///
+    /// # Complexity
+    ///
+    /// O(users named) expected, with one allocation for the answer.
+    pub fn query(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        users: &[impl Borrow<U::Borrowed>],
+    ) -> Result<Queried<U>, QueryError<U>> {
+        let now = self.enter(now);
+        let me = self.core.hear(now, session).ok_or(UnknownSession)?;
+        if users.is_empty() {
+            return Err(RequestError::EmptyList.into());
+        }
+        self.core.check_count(users.len(), Limit::QueryUsers)?;
+        let own_id = self.directory.id(me).borrow();
+        if users.iter().any(|user| user.borrow() != own_id) {
+            self.core.admit_request(now, me, Api::Query)?;
+        }
+        let mut answer = Queried { statuses: Vec::new(), failures: Vec::new() };
+        for user in users {
+            let user = user.borrow();
+            match self.resolve(user) {
+                Ok(slot) => {
+                    let status = slot.map_or_else(Status::default, |slot| self.core.status(slot));
+                    answer.statuses.push((U::from_borrowed(user), status));
+                }
+                Err(reason) => answer.failures.push(failure::<U>(user, reason)),
+            }
+        }
+        if answer.statuses.is_empty() {
+            return Err(QueryError::AllFailed(answer.failures));
+        }
+        Ok(answer)
+    }
+
+    /// Puts up to [`Limit::SubscribeUsers`] users in the subscription list of the session's user,
+    /// one after another (SU-4): a new one at the newest place, one who is in the list is moved
+    /// there. Over the cap the oldest are evicted.
+    ///
+    /// # Outputs
+    ///
+    /// None of its own (NO-7).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] if the whole is refused, in the order of LI-6, the session counting as
+    /// heard. Ids that fail do not hinder the others; they are in the answer (SU-5).
+    ///
+    /// # Complexity
+    ///
+    /// O(users named × length of the list) at worst; in practice a look-up and a scan of a few
+    /// hundred entries for each user.
+    pub fn subscribe(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        users: &[impl Borrow<U::Borrowed>],
+    ) -> Result<Subscribed<U>, RequestError> {
+        let now = self.enter(now);
+        let me = self.core.hear(now, session).ok_or(UnknownSession)?;
+        if users.is_empty() {
+            return Err(RequestError::EmptyList);
+        }
+        self.core.check_count(users.len(), Limit::SubscribeUsers)?;
+        self.core.admit_request(now, me, Api::Subscribe)?;
+        let mut failures = Vec::new();
+        // Out of the list and not back in it, in the order of the last eviction (SU-6).
+        let mut evicted = core::mem::take(&mut self.core.others);
+        for user in users {
+            let user = user.borrow();
+            match self.resolve_target(me, user) {
+                Ok(target) => {
+                    evicted.retain(|&other| other != target);
+                    let cap = self.core.config.limit(Limit::Subscriptions);
+                    self.core.relations.subscribe(me, target, cap, &mut evicted);
+                }
+                Err(reason) => failures.push(failure::<U>(user, reason)),
+            }
+        }
+        let named = evicted.iter().map(|&other| self.directory.id(other).clone()).collect();
+        self.core.others = evicted;
+        self.core.note_others_idle();
+        self.forget_idle();
+        Ok(Subscribed { evicted: named, failures })
+    }
+
+    /// Takes up to [`Limit::UnsubscribeUsers`] users out of the subscription list of the session's
+    /// user; an empty list takes out everybody (SU-7).
+    ///
+    /// # Outputs
+    ///
+    /// None of its own (NO-7).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] if the whole is refused, in the order of LI-6, the session counting as
+    /// heard. Ids that fail do not hinder the others; they are in the answer.
+    ///
+    /// # Complexity
+    ///
+    /// O(users named × length of the list) at worst; in practice a look-up and two scans of a few
+    /// hundred entries for each user.
+    pub fn unsubscribe(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        users: &[impl Borrow<U::Borrowed>],
+    ) -> Result<Unsubscribed<U>, RequestError> {
+        let now = self.enter(now);
+        let me = self.core.hear(now, session).ok_or(UnknownSession)?;
+        self.core.check_count(users.len(), Limit::UnsubscribeUsers)?;
+        self.core.admit_request(now, me, Api::Unsubscribe)?;
+        let mut failures = Vec::new();
+        if users.is_empty() {
+            self.core.relations.clear_subscriptions(me, &mut self.core.others);
+        }
+        for user in users {
+            let user = user.borrow();
+            match self.resolve(user) {
+                Ok(Some(target)) if self.core.relations.unsubscribe(me, target) => {
+                    self.core.others.push(target);
+                }
+                Ok(_) => {}
+                Err(reason) => failures.push(failure::<U>(user, reason)),
+            }
+        }
+        self.core.note_others_idle();
+        self.forget_idle();
+        Ok(Unsubscribed { failures })
+    }
+
+    /// Finds a user whom a request names: `None` if he exists, but nothing is kept of him.
+    fn resolve(&self, user: &U::Borrowed) -> Result<Option<UserSlot>, FailureReason> {
+        if !(self.is_valid)(user) {
+            return Err(FailureReason::InvalidUserId);
+        }
+        match (self.directory.find(user), self.core.config.accounts()) {
+            (None, Accounts::Known) => Err(FailureReason::UnknownUser),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// Finds a user to be put in the list of `me`, or makes him known.
+    fn resolve_target(
+        &mut self,
+        me: UserSlot,
+        user: &U::Borrowed,
+    ) -> Result<UserSlot, FailureReason> {
+        match self.resolve(user)? {
+            Some(target) if target == me => Err(FailureReason::SelfSubscription),
+            Some(target) => Ok(target),
+            None => self.admit(user).map_err(|_| FailureReason::EngineFull),
+        }
+    }
+}
+
+fn failure<U: UserId>(user: &U::Borrowed, reason: FailureReason) -> Failure<U> {
+    Failure { user: U::from_borrowed(user), reason }
+}
+
+impl Core {
+    pub(super) fn set_status(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        custom: &str,
+    ) -> Result<(), SetStatusError> {
+        let user = self.hear(now, session).ok_or(UnknownSession)?;
+        // The outbox counts bytes in 32 bits.
+        let limit = self.config.limit(Limit::CustomStatusBytes).min(u64::from(u32::MAX));
+        let bytes = custom.len() as u64;
+        if bytes > limit {
+            return Err(SetStatusError::TooLong { bytes, limit });
+        }
+        let record = &mut self.users[user.index()];
+        let Some(device) = self.sessions.device(session).filter(|_| record.custom() != custom)
+        else {
+            return Ok(());
+        };
+        let known = &mut record.extras_mut().custom;
+        known.clear();
+        known.push_str(custom);
+        self.outbox.event(now, device, Action::CustomStatusChange, Reason::SetCustomStatus, &[]);
+        self.finish_step(now, user, State::Online, true);
+        Ok(())
+    }
+
+    /// Returns what is told of a user.
+    pub(super) fn status(&self, user: UserSlot) -> Status {
+        Status { state: self.state(user), custom: self.users[user.index()].custom().into() }
+    }
+
+    /// Checks how many users a request names (LI-6: before tier, switch and rate).
+    fn check_count(&self, count: usize, limit: Limit) -> Result<(), RequestError> {
+        let (users, limit) = (count as u64, self.config.limit(limit));
+        if users > limit { Err(RequestError::TooManyUsers { users, limit }) } else { Ok(()) }
+    }
+
+    /// Checks tier, switch and rate, in this order, and takes a token (LI-6).
+    fn admit_request(
+        &mut self,
+        now: Timestamp,
+        user: UserSlot,
+        api: Api,
+    ) -> Result<(), RequestError> {
+        let tier = self.config.tier();
+        if !tier.has_subscriptions() {
+            return Err(RequestError::TierRequired { tier });
+        }
+        if !self.config.status_switch() {
+            return Err(RequestError::SwitchOff);
+        }
+        let Self { users, rates, .. } = self;
+        let buckets = &mut users[user.index()].extras_mut().buckets;
+        let buckets = buckets.get_or_insert_with(|| Buckets::new(rates).into());
+        let taken = buckets.take(api, now, rates);
+        taken.map_err(|retry_after_ms| RequestError::RateLimited { retry_after_ms })
+    }
+}

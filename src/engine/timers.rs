@@ -1,0 +1,148 @@
+//! The passing of time: which timers are due, in which order, and what they do (TI-3 to TI-6).
+
+use crate::engine::core::Core;
+use crate::id::{DeviceSlot, UserSlot};
+use crate::output::{Action, CloseReason, Reason};
+use crate::platform::Platform;
+use crate::time::Timestamp;
+use crate::timer::Owner;
+
+/// The kinds of timers, in the order in which they fire at the same millisecond (TI-5).
+const SESSION_RANK: u64 = 0;
+const PUSH_RANK: u64 = 1 << 62;
+const CLEARING_RANK: u64 = 2 << 62;
+const FORGETTING_RANK: u64 = 3 << 62;
+
+impl Core {
+    /// Takes the stamp of an input (TI-2) and fires all that is due up to it (TI-3).
+    #[inline]
+    pub(super) fn enter(&mut self, now: Timestamp) -> Timestamp {
+        if now < self.latest {
+            self.clock_regressions += 1;
+        } else {
+            self.latest = now;
+        }
+        if self.latest >= self.due_from {
+            self.run_timers(u64::MAX);
+        }
+        self.latest
+    }
+
+    /// Takes a stamp (TI-2) and fires what is due up to it, until `work_max` units are done.
+    pub(super) fn pass_time(&mut self, now: Timestamp, work_max: u64) {
+        if now < self.latest {
+            self.clock_regressions += 1;
+        }
+        self.latest = self.latest.max(now);
+        if self.latest >= self.due_from {
+            self.run_timers(work_max);
+        }
+    }
+
+    /// Returns when the engine next wants to be called (TI-6).
+    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+        if self.due.len() > 0 { Some(self.due_at) } else { self.wheel.next() }
+    }
+
+    /// Returns how many timers are pending.
+    pub(super) fn timer_count(&self) -> usize {
+        self.wheel.len() + self.due.len()
+    }
+
+    #[cold]
+    fn run_timers(&mut self, work_max: u64) {
+        let mut work = 0;
+        while work < work_max {
+            // All that is due at one moment is collected before any of it fires.
+            let is_collected = self.wheel.next().is_none_or(|next| next > self.due_at);
+            if self.due.len() > 0 && is_collected {
+                if let Some(owner) = self.due.pop() {
+                    work += 1 + self.fire(owner) as u64;
+                }
+            } else if let Some((owner, at)) = self.wheel.pop(self.latest) {
+                self.due_at = at;
+                self.collect(owner, at);
+                work += 1;
+            } else {
+                self.wheel.advance(self.latest);
+                break;
+            }
+        }
+        self.due_from = self.next_timeout().unwrap_or(Timestamp::MAX);
+    }
+
+    /// Puts a popped owner among those that are due, or back if its deadline has moved away.
+    fn collect(&mut self, owner: Owner, at: Timestamp) {
+        let (deadline, rank) = match owner {
+            Owner::Session(slot) => {
+                let session = self.sessions.in_slot(slot);
+                let deadline = session.and_then(|session| self.session_deadline(session));
+                (deadline.map(|(deadline, _)| deadline), SESSION_RANK | self.sessions.order(slot))
+            }
+            Owner::User(slot) => self.user_rank(UserSlot(slot), at),
+        };
+        match deadline {
+            Some(deadline) if deadline > at => {
+                self.wheel.arm(owner, deadline);
+            }
+            Some(_) => self.due.push(rank, owner),
+            None => {}
+        }
+    }
+
+    /// Returns the user's next deadline, and its rank among those at the same moment.
+    fn user_rank(&self, user: UserSlot, at: Timestamp) -> (Option<Timestamp>, u64) {
+        let record = &self.users[user.index()];
+        let Some(extras) = &record.extras else { return (None, 0) };
+        let rank = match (extras.push_expiry, extras.clearing) {
+            (Some(armed), _) if armed.at <= at => PUSH_RANK | armed.order,
+            (_, Some(armed)) if armed.at <= at => CLEARING_RANK | armed.order,
+            _ => FORGETTING_RANK | u64::from(user.0),
+        };
+        (record.next_deadline(), rank)
+    }
+
+    /// Fires a timer at its deadline. Returns how many sessions were told, or edges dropped.
+    fn fire(&mut self, owner: Owner) -> usize {
+        let at = self.due_at;
+        match owner {
+            Owner::Session(slot) => {
+                let Some(session) = self.sessions.in_slot(slot) else { return 0 };
+                let Some((_, why)) = self.session_deadline(session) else { return 0 };
+                let is_native =
+                    !matches!(self.sessions.platform(slot), Platform::Web | Platform::MiniProgram);
+                let reason = match why {
+                    CloseReason::TimedOut if is_native => Reason::TimeOut,
+                    _ => Reason::LinkClose,
+                };
+                self.end_link(at, session, Some(why), Action::Disconnect, reason)
+            }
+            Owner::User(slot) => self.fire_user(at, UserSlot(slot)),
+        }
+    }
+
+    fn fire_user(&mut self, at: Timestamp, user: UserSlot) -> usize {
+        let Some(extras) = &mut self.users[user.index()].extras else { return 0 };
+        if extras.push_expiry.take_if(|armed| armed.at <= at).is_some() {
+            let before = self.state(user);
+            while self.users[user.index()].devices != DeviceSlot::NONE {
+                self.unlink_device(user, self.users[user.index()].devices);
+            }
+            let told = self.finish_step(at, user, before, false);
+            self.arm_user(user);
+            return told;
+        }
+        if extras.clearing.take_if(|armed| armed.at <= at).is_some() {
+            self.relations.clear_subscriptions(user, &mut self.others);
+            let dropped = self.others.len();
+            self.note_others_idle();
+            self.note_idle(user);
+            self.arm_user(user);
+            return dropped;
+        }
+        extras.forgetting = None;
+        self.note_idle(user);
+        self.arm_user(user);
+        0
+    }
+}

@@ -1,0 +1,368 @@
+//! Deadlines in exact order: a hierarchical wheel that knows nothing of users.
+//!
+//! An owner has at most one entry. An entry never fires later than asked but may fire earlier: the
+//! owner then says what its deadline really is and is put back ([`Wheel::arm`]). So a deadline that
+//! moves away, as with every heartbeat, costs nothing until the old one is reached.
+//!
+//! # Layout
+//!
+//! Eleven levels of 64 slots cover all of `u64` milliseconds; level n has slots of 64^n ms. A level
+//! exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of places
+//! by which it is found when it is cancelled.
+//!
+//! # Invariants
+//!
+//! 1. An entry of level n agrees with the wheel's `now` in all digits (base 64) above n, and its
+//!    slot is after the digit of `now`; on level 0, or while its slot is being emptied, it may be
+//!    that digit itself.
+//! 2. The place of an owner names its entry, and nothing else has a place.
+//! 3. A level's bit is set exactly for the slots that are not empty.
+
+use alloc::boxed::Box;
+use alloc::collections::BinaryHeap;
+use alloc::collections::binary_heap::PeekMut;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use crate::time::Timestamp;
+
+const DIGIT_BITS: u32 = 6;
+const SLOTS: usize = 1 << DIGIT_BITS;
+
+/// Who a timer belongs to: an index in one of two families of owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    Session(u32),
+    User(u32),
+}
+
+/// An [`Owner`] in 4 bytes: the family is the top bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u32);
+
+impl Entry {
+    const FAMILY: u32 = 1 << 31;
+
+    fn owner(self) -> Owner {
+        match self.0 & Self::FAMILY {
+            0 => Owner::Session(self.0),
+            _ => Owner::User(self.0 & !Self::FAMILY),
+        }
+    }
+}
+
+impl From<Owner> for Entry {
+    fn from(owner: Owner) -> Self {
+        match owner {
+            Owner::Session(slot) => Self(slot),
+            Owner::User(slot) => Self(slot | Self::FAMILY),
+        }
+    }
+}
+
+/// Where an owner's entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    level: u8,
+    slot: u8,
+    at: u32,
+}
+
+impl Place {
+    const NONE: Self = Self { level: u8::MAX, slot: 0, at: 0 };
+}
+
+const _: () = assert!(size_of::<Place>() == 8);
+
+#[derive(Clone, Debug)]
+struct Level {
+    occupied: u64,
+    slots: [Vec<Entry>; SLOTS],
+}
+
+impl Level {
+    fn new() -> Self {
+        Self { occupied: 0, slots: [const { Vec::new() }; SLOTS] }
+    }
+}
+
+/// The timers of all owners.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wheel {
+    now: u64,
+    levels: Vec<Box<Level>>,
+    /// The level whose slot at the digit of `now` is being emptied.
+    emptying: Option<u8>,
+    places: [Vec<Place>; 2],
+    len: usize,
+}
+
+impl Wheel {
+    /// Sees to it that the owner is popped at `deadline` or earlier.
+    ///
+    /// O(1). Returns from when on a call of [`Wheel::pop`] is needed for it.
+    pub(crate) fn arm(&mut self, owner: Owner, deadline: Timestamp) -> Timestamp {
+        let deadline = deadline.as_millis().max(self.now);
+        let place = self.place(owner);
+        if place != Place::NONE {
+            let start = self.start(place.level, place.slot);
+            if start <= deadline {
+                return Timestamp::from_millis(start);
+            }
+            self.cancel(owner);
+        }
+        let differing = (deadline ^ self.now) | 1;
+        let level = (u64::BITS - 1 - differing.leading_zeros()) / DIGIT_BITS;
+        let slot = digit(deadline, level);
+        while self.levels.len() <= level as usize {
+            self.levels.push(Box::new(Level::new()));
+        }
+        let Level { occupied, slots } = &mut *self.levels[level as usize];
+        *occupied |= 1 << slot;
+        let entries = &mut slots[slot];
+        let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
+        entries.push(owner.into());
+        self.set_place(owner, place);
+        self.len += 1;
+        Timestamp::from_millis(self.start(place.level, place.slot))
+    }
+
+    /// Drops the owner's entry, if there is one. O(1).
+    pub(crate) fn cancel(&mut self, owner: Owner) {
+        let place = self.place(owner);
+        if place != Place::NONE {
+            self.set_place(owner, Place::NONE);
+            self.take_out(place);
+        }
+    }
+
+    /// Takes out the next entry whose slot begins at or before `until`, and moves the wheel there.
+    ///
+    /// The owner whose deadline is later, and than the returned moment, is armed anew; what
+    /// is popped at its deadline is due. All that is due at one moment has been popped when
+    /// [`Wheel::next`] is later than it.
+    pub(crate) fn pop(&mut self, until: Timestamp) -> Option<(Owner, Timestamp)> {
+        let (level, slot) = self.first()?;
+        let start = self.start(level, slot);
+        if start > until.as_millis() {
+            return None;
+        }
+        self.now = self.now.max(start);
+        let at = self.levels[usize::from(level)].slots[usize::from(slot)].len() - 1;
+        let place = Place { level, slot, at: at as u32 };
+        self.emptying = (at > 0 && level > 0).then_some(level);
+        let owner = self.take_out(place).owner();
+        self.set_place(owner, Place::NONE);
+        Some((owner, Timestamp::from_millis(self.now)))
+    }
+
+    /// Moves the wheel on to `until`, to which everything has been popped.
+    pub(crate) fn advance(&mut self, until: Timestamp) {
+        debug_assert!(self.next().is_none_or(|next| next > until), "popped up to `until`");
+        self.now = self.now.max(until.as_millis());
+    }
+
+    /// Returns when the next entry is to be popped: at its deadline or earlier.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let (level, slot) = self.first()?;
+        Some(Timestamp::from_millis(self.start(level, slot).max(self.now)))
+    }
+
+    /// Returns how many owners have a timer.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether the owner has no entry, or one that may be popped later than `deadline`.
+    pub(crate) fn pops_after(&self, owner: Owner, deadline: Timestamp) -> bool {
+        let place = self.place(owner);
+        place == Place::NONE || self.start(place.level, place.slot) > deadline.as_millis()
+    }
+
+    /// Returns the slot that comes next: of the lowest level that is not empty, its first, unless a
+    /// slot of a higher level, which begins earlier, is being emptied.
+    fn first(&self) -> Option<(u8, u8)> {
+        if let Some(level) = self.emptying {
+            return Some((level, digit(self.now, u32::from(level)) as u8));
+        }
+        let level = self.levels.iter().position(|level| level.occupied != 0)?;
+        Some((level as u8, self.levels[level].occupied.trailing_zeros() as u8))
+    }
+
+    /// Returns when a slot begins.
+    fn start(&self, level: u8, slot: u8) -> u64 {
+        let shift = u32::from(level) * DIGIT_BITS;
+        // On the last level there is nothing above.
+        let above = self.now.checked_shr(shift + DIGIT_BITS).unwrap_or(0);
+        above.checked_shl(shift + DIGIT_BITS).unwrap_or(0) | u64::from(slot) << shift
+    }
+
+    /// Removes an entry whose place has been cleared, and fills its gap with the slot's last.
+    fn take_out(&mut self, place: Place) -> Entry {
+        let Level { occupied, slots } = &mut *self.levels[usize::from(place.level)];
+        let entries = &mut slots[usize::from(place.slot)];
+        let entry = entries.swap_remove(place.at as usize);
+        self.len -= 1;
+        if let Some(&moved) = entries.get(place.at as usize) {
+            self.set_place(moved.owner(), place);
+        } else if entries.is_empty() {
+            *occupied &= !(1 << place.slot);
+            // A burst that has passed gives its memory back; a few entries are kept for the next.
+            entries.shrink_to(SLOTS);
+            if self.emptying == Some(place.level)
+                && usize::from(place.slot) == digit(self.now, u32::from(place.level))
+            {
+                self.emptying = None;
+            }
+        }
+        entry
+    }
+
+    fn place(&self, owner: Owner) -> Place {
+        let (family, at) = family(owner);
+        self.places[family].get(at).copied().unwrap_or(Place::NONE)
+    }
+
+    fn set_place(&mut self, owner: Owner, place: Place) {
+        let (family, at) = family(owner);
+        let places = &mut self.places[family];
+        if places.len() <= at {
+            places.resize(at + 1, Place::NONE);
+        }
+        places[at] = place;
+    }
+
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        let mut entries = 0;
+        for (level, Level { occupied, slots }) in
+            self.levels.iter().map(|level| &**level).enumerate()
+        {
+            let current = digit(self.now, level as u32);
+            for (slot, list) in slots.iter().enumerate() {
+                entries += list.len();
+                let is_emptying = self.emptying == Some(level as u8);
+                if !list.is_empty()
+                    && (slot < current || slot == current && level > 0 && !is_emptying)
+                {
+                    return Err("timer 1: an entry is in a slot that has passed");
+                }
+                if (*occupied >> slot & 1 == 1) == list.is_empty() {
+                    return Err("timer 3: a bit does not tell whether the slot is empty");
+                }
+                for (at, entry) in list.iter().enumerate() {
+                    let place = Place { level: level as u8, slot: slot as u8, at: at as u32 };
+                    if self.place(entry.owner()) != place {
+                        return Err("timer 2: the place of an owner does not name its entry");
+                    }
+                }
+            }
+        }
+        let placed = self.places.iter().flatten().filter(|&&place| place != Place::NONE).count();
+        if entries != self.len || placed != self.len {
+            return Err("timer 2: something without an entry has a place");
+        }
+        Ok(())
+    }
+}
+
+fn digit(millis: u64, level: u32) -> usize {
+    (millis.checked_shr(level * DIGIT_BITS).unwrap_or(0) % SLOTS as u64) as usize
+}
+
+fn family(owner: Owner) -> (usize, usize) {
+    match owner {
+        Owner::Session(slot) => (0, slot as usize),
+        Owner::User(slot) => (1, slot as usize),
+    }
+}
+
+/// What is due at one moment, to be fired in the order of its ranks.
+///
+/// # Why runs
+///
+/// A million owners may be due at once, and neither collecting nor sorting them may take longer
+/// than a call is allowed to work. So they are sorted in runs as they come in, and merged as they
+/// go out: each push and each pop is little work, and what comes in sorted is one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch {
+    incoming: Vec<(u64, Owner)>,
+    runs: Vec<Run>,
+    heads: BinaryHeap<Reverse<(u64, usize)>>,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    items: Vec<(u64, Owner)>,
+    at: usize,
+}
+
+/// How many owners are sorted together.
+const RUN_LEN: usize = 1_024;
+
+impl Batch {
+    /// Adds an owner. Ranks differ.
+    pub(crate) fn push(&mut self, rank: u64, owner: Owner) {
+        self.incoming.push((rank, owner));
+        self.len += 1;
+        if self.incoming.len() >= RUN_LEN {
+            self.close_run();
+        }
+    }
+
+    /// Takes out the owner of the lowest rank.
+    pub(crate) fn pop(&mut self) -> Option<Owner> {
+        if !self.incoming.is_empty() {
+            self.close_run();
+        }
+        let mut head = self.heads.peek_mut()?;
+        let run = &mut self.runs[head.0.1];
+        let (_, owner) = run.items[run.at];
+        run.at += 1;
+        if let Some(&(rank, _)) = run.items.get(run.at) {
+            head.0.0 = rank;
+            drop(head);
+        } else {
+            PeekMut::pop(head);
+        }
+        self.len -= 1;
+        if self.len == 0 {
+            self.reuse();
+        }
+        Some(owner)
+    }
+
+    /// Returns how many owners are waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn close_run(&mut self) {
+        self.incoming.sort_unstable();
+        let first = self.incoming[0].0;
+        if let Some((nth, last)) = self.runs.iter_mut().enumerate().last() {
+            if last.items.last().is_some_and(|&(rank, _)| rank < first) {
+                if last.at == last.items.len() {
+                    self.heads.push(Reverse((first, nth)));
+                }
+                last.items.append(&mut self.incoming);
+                return;
+            }
+        }
+        self.heads.push(Reverse((first, self.runs.len())));
+        self.runs.push(Run { items: core::mem::take(&mut self.incoming), at: 0 });
+    }
+
+    /// Keeps one buffer of ordinary size for the next moment.
+    fn reuse(&mut self) {
+        if let Some(run) = self.runs.pop() {
+            self.incoming = run.items;
+            self.incoming.clear();
+            self.incoming.shrink_to(RUN_LEN);
+        }
+        self.runs.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;

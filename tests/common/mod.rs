@@ -1,0 +1,7 @@
+//! What the tests, the fuzz targets, the benches and the replay example share.
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+
+pub mod driver;
+pub mod model;
+pub mod op;
+pub mod trace;
