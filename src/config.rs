@@ -336,7 +336,8 @@ pub struct KickedAway {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Limit {
-    /// Users in one subscription list (SU-1). Default: 200.
+    /// Users in one subscription list (SU-1). Requests scan the list for each user that they name,
+    /// so a limit in the ten thousands is felt. Default: 200.
     Subscriptions,
     /// Users in one query, duplicates counted (QU-1). Default: 500.
     QueryUsers,
@@ -346,7 +347,7 @@ pub enum Limit {
     UnsubscribeUsers,
     /// Friends of one user (BI-2). Default: 3,000.
     Friends,
-    /// Bytes in a custom status (CS-1). Default: 100.
+    /// Bytes in a custom status (CS-1), never more than `u32::MAX`. Default: 100.
     CustomStatusBytes,
 }
 

@@ -83,10 +83,6 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
             Err(_) => self.table.retain(|&mut slot| slot != user.0),
         }
         self.retired.push(user.0);
-        let Self { table, ids, hasher, .. } = self;
-        if table.capacity() > 64 && table.len() * 8 < table.capacity() {
-            table.shrink_to(table.len() * 2, |&slot| hash_of(ids, hasher, slot));
-        }
     }
 
     /// Gives the slots of forgotten users back for use. No output may name them any more.

@@ -347,8 +347,11 @@ impl RegisterError {
     }
 }
 
-/// Why an [`Input`](crate::Input) given to [`Engine::apply`](crate::Engine::apply) is refused: the
-/// error of the method that it mirrors.
+/// Any error of the engine: that of the method which the [`Input`](crate::Input) given to
+/// [`Engine::apply`](crate::Engine::apply) mirrors.
+///
+/// Every other error converts into it, so it also serves a host that answers clients in one place:
+/// `?` collects, [`InputError::code`] names.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError<U> {

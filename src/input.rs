@@ -222,7 +222,6 @@ pub struct Queried<U> {
 /// What a subscribe request did (SU-6).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "some ids may have failed, and others may have been evicted"]
 pub struct Subscribed<U> {
     /// Users evicted by the request and not in the list at its end, each once, in the order of
     /// their last eviction.
@@ -234,7 +233,6 @@ pub struct Subscribed<U> {
 /// What an unsubscribe request did (SU-7).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "some ids may have failed"]
 pub struct Unsubscribed<U> {
     /// The ids that failed, in the order asked, each time that they were named.
     pub failures: Vec<Failure<U>>,

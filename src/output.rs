@@ -1,5 +1,7 @@
 //! What the engine tells the host.
 
+use core::fmt;
+
 use crate::devices::Devices;
 use crate::id::{DeviceId, DeviceSlot, SessionId};
 use crate::platform::Platform;
@@ -22,6 +24,9 @@ pub enum Output<'a, U> {
 }
 
 /// A link that the engine ended (LV-6). The session is over already.
+///
+/// There is none for a session that the host itself ended, by
+/// [`logout`](crate::Engine::logout) or [`link_closed`](crate::Engine::link_closed).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub struct Close<'a, U> {
@@ -160,6 +165,18 @@ impl Reason {
         }
     }
 }
+
+macro_rules! display_by_name {
+    ($($type:ty),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    )*};
+}
+
+display_by_name!(CloseReason, Action, Reason);
 
 /// The devices that a login displaced, sessions and push registrations, earliest login first.
 #[derive(Clone, Copy, Debug)]

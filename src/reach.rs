@@ -2,9 +2,9 @@
 //!
 //! # Layout
 //!
-//! One cell of 8 bytes a user, so that a fan-out reads nothing else of a watcher: the id of his only
-//! session, or that he has none, or the number of his group. A group (32 bytes, up to three ids in
-//! place) exists only for a user with two sessions or more.
+//! One cell of 8 bytes a user, so that a fan-out reads nothing else of a watcher: the id of his
+//! only session, or that he has none, or the number of his group. A group (32 bytes, up to three
+//! ids in place) exists only for a user with two sessions or more.
 //!
 //! # Invariants
 //!
@@ -17,14 +17,17 @@ use smallvec::SmallVec;
 
 use crate::id::{SessionId, UserSlot};
 
-type Group = SmallVec<[SessionId; 3]>;
+type Group = SmallVec<[SessionId; GROUP_LEN]>;
+
+/// How many ids of a group are kept in place.
+const GROUP_LEN: usize = 3;
 
 const VACANT: SessionId = SessionId::marker(0, 2);
 const GROUP_TAG: u32 = 4;
 
-/// How many watchers are gathered at a time: enough to overlap their cache misses, few enough to
-/// stay in registers and the nearest cache.
-const WINDOW: usize = 16;
+/// How many watchers are gathered at a time: enough that what a window costs by itself does not
+/// count, few enough that it is still in the nearest cache when it is looked over.
+const WINDOW: usize = 512;
 
 /// The sessions of every user.
 #[derive(Clone, Debug, Default)]
@@ -91,48 +94,83 @@ impl Reach {
         }
     }
 
-    /// Appends the sessions of all `users` to `told`: the user's slot is what `slot` makes of an
-    /// entry, and entries without slot are passed over.
+    /// Appends the sessions of all users whom the entries name to `told`: an entry's user is its
+    /// bits under `mask`, and one that `counts` refuses is passed over.
     ///
-    /// Where all of a window have one session each, which is the rule, the window is copied;
-    /// elsewhere it is compacted without branches, and groups are spliced in.
+    /// A window is first gathered as if everybody had one session and counted, which is the rule;
+    /// only if that proves wrong is it compacted in place.
     #[inline]
     pub(crate) fn gather(
         &self,
-        users: &[u32],
+        entries: &[u32],
+        mask: u32,
+        counts: impl Fn(u32) -> bool,
         told: &mut Vec<SessionId>,
-        slot: impl Fn(u32) -> Option<usize>,
     ) {
-        for window in users.chunks(WINDOW) {
-            let mut found = [VACANT; WINDOW];
-            let mut all = 1;
-            for (found, &entry) in found.iter_mut().zip(window) {
-                *found = slot(entry).and_then(|at| self.cells.get(at)).copied().unwrap_or(VACANT);
-                all &= found.to_bits();
+        for window in entries.chunks(WINDOW) {
+            let start = told.len();
+            told.extend(window.iter().map(|&entry| self.cells[(entry & mask) as usize]));
+            // Apart from the gathering, so that each is a loop without a branch.
+            for (cell, &entry) in told[start..].iter_mut().zip(window) {
+                *cell = if counts(entry) { *cell } else { VACANT };
             }
-            let found = &found[..window.len()];
-            if all == 1 {
-                told.extend_from_slice(found);
-            } else {
-                self.gather_mixed(found, told);
+            let all = told[start..].iter().fold(1, |all, cell| all & cell.to_bits());
+            if all == 0 {
+                self.compact(start, told);
             }
         }
     }
 
-    fn gather_mixed(&self, found: &[SessionId], told: &mut Vec<SessionId>) {
-        let mut ids = [VACANT; WINDOW];
-        let mut len = 0;
-        for &cell in found {
-            if !cell.is_id() && cell != VACANT {
-                told.extend_from_slice(&ids[..len]);
-                told.extend_from_slice(&self.groups[cell.slot() as usize]);
-                len = 0;
-                continue;
-            }
-            ids[len % WINDOW] = cell;
-            len += usize::from(cell.is_id());
+    /// Replaces the cells from `start` on by the sessions that they stand for.
+    fn compact(&self, start: usize, told: &mut Vec<SessionId>) {
+        let mut len = start;
+        let mut has_groups = false;
+        for at in start..told.len() {
+            let cell = told[at];
+            told[len] = cell;
+            has_groups |= cell.to_bits() & 7 == u64::from(GROUP_TAG);
+            len += usize::from(cell != VACANT);
         }
-        told.extend_from_slice(&ids[..len]);
+        told.truncate(len);
+        if has_groups {
+            self.splice_groups(start, told);
+        }
+    }
+
+    /// Replaces the groups' cells from `start` on by their ids.
+    ///
+    /// Whoever it is, three ids are written, and the next user's are written over those that are
+    /// none: so nothing is to be predicted but that groups of more than three are rare.
+    fn splice_groups(&self, start: usize, told: &mut Vec<SessionId>) {
+        let mut cells = [VACANT; WINDOW];
+        let count = told.len() - start;
+        cells[..count].copy_from_slice(&told[start..]);
+        told.resize(start + GROUP_LEN * count, VACANT);
+        let mut len = start;
+        for (nth, &cell) in cells[..count].iter().enumerate() {
+            let number = if cell.is_id() { 0 } else { cell.slot() };
+            let group = &self.groups[number as usize][..];
+            if group.len() > GROUP_LEN && !cell.is_id() {
+                told.truncate(len);
+                return self.splice_slowly(&cells[nth..count], told);
+            }
+            let id = |nth| group.get(nth).copied().unwrap_or(VACANT);
+            let ids = [if cell.is_id() { cell } else { id(0) }, id(1), id(2)];
+            told[len..len + GROUP_LEN].copy_from_slice(&ids);
+            len += if cell.is_id() { 1 } else { group.len() };
+        }
+        told.truncate(len);
+    }
+
+    /// Appends the sessions of cells among which is a group of more than three.
+    fn splice_slowly(&self, cells: &[SessionId], told: &mut Vec<SessionId>) {
+        for &cell in cells {
+            if cell.is_id() {
+                told.push(cell);
+            } else {
+                told.extend_from_slice(&self.groups[cell.slot() as usize]);
+            }
+        }
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
@@ -161,8 +199,8 @@ mod tests {
     /// NO-2: every session of every watcher, each once, in windows full, mixed and broken off.
     #[test]
     fn gathering_finds_all_sessions_whatever_stands_side_by_side() {
-        for sessions_max in 0..5 {
-            for users in 0..40u32 {
+        for sessions_max in 0..7 {
+            for users in [0, 1, 2, 39, 40, 511, 512, 513, 1_030u32] {
                 let mut reach = Reach::default();
                 let mut expected = Vec::new();
                 for user in 0..users {
@@ -174,7 +212,7 @@ mod tests {
                 }
                 let mut told = Vec::new();
                 let everybody: Vec<u32> = (0..users).collect();
-                reach.gather(&everybody, &mut told, |entry| Some(entry as usize));
+                reach.gather(&everybody, u32::MAX, |_| true, &mut told);
                 assert_eq!(told, expected);
                 assert_eq!(reach.check_invariants(), Ok(()));
             }

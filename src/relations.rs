@@ -5,9 +5,9 @@
 //! 64 bytes a user and 4 bytes an edge at either end, up to four edges an end in place. An entry is
 //! the other user's slot with two bits, subscription and friend, so that one who is both is one
 //! edge and is told once (FR-3). At the watcher, friends who are not subscribed come first, in no
-//! order, then the subscription list, oldest first. At the watched user the watchers are dense and in
-//! no order: a fan-out reads them from end to end. A user with more than [`INDEX_MIN`] watchers has
-//! an index from watcher to place (5 to 11 bytes a watcher more).
+//! order, then the subscription list, oldest first. At the watched user the watchers are dense and
+//! in no order: a fan-out reads them from end to end. A user with more than [`INDEX_MIN`] watchers
+//! has an index from watcher to place (5 to 11 bytes a watcher more).
 //!
 //! # Invariants
 //!
@@ -19,10 +19,10 @@
 //!
 //! # Why no positions
 //!
-//! An entry does not know its place at the other end. Finding it costs a scan of a bounded list (the
-//! watcher's own, or up to [`INDEX_MIN`] watchers; 16 entries or more an instruction) or one look-up
-//! in the index. In return an edge is 8 bytes instead of 16 to 23, lists stay in age order by
-//! moving memory, and nothing has to be patched when entries move.
+//! An entry does not know its place at the other end. Finding it costs a scan of a bounded list
+//! (the watcher's own, or up to [`INDEX_MIN`] watchers; 16 entries or more an instruction) or one
+//! look-up in the index. In return an edge is 8 bytes instead of 16 to 23, lists stay in age order
+//! by moving memory, and nothing has to be patched when entries move.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,10 +30,12 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use crate::id::UserSlot;
+use crate::id::{SessionId, UserSlot};
+use crate::reach::Reach;
 
 const SUBSCRIPTION: u32 = 1 << 31;
 const FRIEND: u32 = 1 << 30;
+const EITHER: u32 = SUBSCRIPTION | FRIEND;
 const SLOT: u32 = FRIEND - 1;
 const _: () = assert!(UserSlot::COUNT_MAX == SLOT as usize + 1);
 
@@ -50,27 +52,13 @@ impl Kinds {
         Self(subscriptions | if friends { FRIEND } else { 0 })
     }
 
-    /// Returns whether every edge counts, whatever its bits.
-    pub(crate) fn is_all(self) -> bool {
-        self.0 == SUBSCRIPTION | FRIEND
-    }
-
-    /// Returns whether no edge counts.
-    pub(crate) fn is_none(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Returns the place of the watcher whom an entry of [`Relations::watchers`] names, if the edge
-    /// counts.
-    #[inline]
-    pub(crate) fn watcher(self, entry: u32) -> Option<usize> {
-        (entry & self.0 != 0).then_some((entry & SLOT) as usize)
-    }
-
-    /// Returns the place of the watcher whom an entry names.
-    #[inline]
-    pub(crate) fn any_watcher(entry: u32) -> usize {
-        (entry & SLOT) as usize
+    /// Appends the sessions of those watchers whose edges count to `told`.
+    pub(crate) fn gather(self, reach: &Reach, watchers: &[u32], told: &mut Vec<SessionId>) {
+        match self.0 {
+            0 => {}
+            EITHER => reach.gather(watchers, SLOT, |_| true, told),
+            kinds => reach.gather(watchers, SLOT, |entry| entry & kinds != 0, told),
+        }
     }
 }
 
@@ -227,6 +215,18 @@ impl Relations {
         self.lists[user.index()] = Lists::default();
     }
 
+    /// Walks the user's subscription list, oldest first.
+    pub(crate) fn subscriptions(&self, watcher: UserSlot) -> impl Iterator<Item = UserSlot> {
+        let lists = &self.lists[watcher.index()];
+        lists.watched[lists.subscriptions_start()..].iter().map(|entry| UserSlot(entry & SLOT))
+    }
+
+    /// Walks the user's friends, in no order that means anything.
+    pub(crate) fn friends(&self, owner: UserSlot) -> impl Iterator<Item = UserSlot> {
+        let friends = self.lists[owner.index()].watched.iter().filter(|&entry| entry & FRIEND != 0);
+        friends.map(|entry| UserSlot(entry & SLOT))
+    }
+
     /// Returns the entries of the user's watchers; [`Kinds`] reads them.
     pub(crate) fn watchers(&self, user: UserSlot) -> &[u32] {
         &self.lists[user.index()].watchers
@@ -269,8 +269,7 @@ impl Relations {
         }
         lists.watched.drain(kept..start + count);
         shrink(&mut lists.watched);
-        for at in first_dropped..dropped.len() {
-            let target = dropped[at];
+        for &target in &dropped[first_dropped..] {
             if self.is_friend_entry(watcher, target) {
                 self.mark(watcher, target, |entry| entry & !SUBSCRIPTION);
             } else {
@@ -412,7 +411,8 @@ fn find(entries: &[u32], slot: u32) -> Option<usize> {
     let start = windows
         .by_ref()
         .position(|window| window.iter().fold(false, |found, entry| found | is_slot(entry)));
-    let start = start.map_or(entries.len() - windows.remainder().len(), |nth| nth * WINDOW);
+    let in_no_window = entries.len() - windows.remainder().len();
+    let start = start.map_or(in_no_window, |nth| nth * WINDOW);
     entries[start..].iter().position(is_slot).map(|at| start + at)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //!
-//! Structure of arrays, 25 bytes a session: 4 of generation, 8 of last heard (the two that a
-//! heartbeat touches), 8 of order, 4 of device, 1 of platform.
+//! Structure of arrays, 29 bytes a session: 4 of generation and 8 of last heard (the two that a
+//! heartbeat touches), 8 of order, 4 of user, 4 of device, 1 of platform.
 //!
 //! # Invariants
 //!
@@ -12,7 +12,7 @@
 
 use alloc::vec::Vec;
 
-use crate::id::{DeviceSlot, SessionId};
+use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::platform::Platform;
 use crate::time::Timestamp;
 
@@ -22,6 +22,7 @@ pub(crate) struct Sessions {
     generations: Vec<u32>,
     heard: Vec<Timestamp>,
     orders: Vec<u64>,
+    users: Vec<UserSlot>,
     devices: Vec<DeviceSlot>,
     platforms: Vec<Platform>,
     free: Vec<u32>,
@@ -40,11 +41,12 @@ impl Sessions {
 
     /// Opens a session, heard from at `now`. The caller has checked that there is room, and tells
     /// the device with [`Sessions::set_device`].
-    pub(crate) fn open(&mut self, now: Timestamp, platform: Platform) -> SessionId {
+    pub(crate) fn open(&mut self, now: Timestamp, user: UserSlot, platform: Platform) -> SessionId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.generations.push(0);
             self.heard.push(now);
             self.orders.push(0);
+            self.users.push(user);
             self.devices.push(DeviceSlot::NONE);
             self.platforms.push(platform);
             (self.generations.len() - 1) as u32
@@ -53,6 +55,7 @@ impl Sessions {
         self.generations[at] += 1;
         self.heard[at] = now;
         self.orders[at] = self.opened;
+        self.users[at] = user;
         self.platforms[at] = platform;
         self.opened += 1;
         self.live += 1;
@@ -77,6 +80,7 @@ impl Sessions {
     }
 
     /// Records that the session is alive; tells whether it is.
+    #[inline]
     pub(crate) fn hear(&mut self, session: SessionId, now: Timestamp) -> bool {
         let at = session.slot() as usize;
         match self.generations.get(at) {
@@ -86,6 +90,13 @@ impl Sessions {
             }
             _ => false,
         }
+    }
+
+    /// Returns the user of a live session.
+    pub(crate) fn user(&self, session: SessionId) -> Option<UserSlot> {
+        let at = session.slot() as usize;
+        let generation = self.generations.get(at)?;
+        (*generation == session.generation()).then(|| self.users[at])
     }
 
     /// Returns the device of a live session.
@@ -149,13 +160,13 @@ mod tests {
     #[test]
     fn a_slot_is_given_up_when_its_generations_are() {
         let mut sessions = Sessions::default();
-        let first = sessions.open(Timestamp::ZERO, Platform::Web);
+        let first = sessions.open(Timestamp::ZERO, UserSlot(0), Platform::Web);
         sessions.close(first);
         sessions.generations[0] = u32::MAX - 1;
-        let last = sessions.open(Timestamp::ZERO, Platform::Web);
+        let last = sessions.open(Timestamp::ZERO, UserSlot(0), Platform::Web);
         assert_eq!((last.slot(), last.generation()), (0, u32::MAX));
         sessions.close(last);
-        assert_eq!(sessions.open(Timestamp::ZERO, Platform::Web).slot(), 1);
+        assert_eq!(sessions.open(Timestamp::ZERO, UserSlot(0), Platform::Web).slot(), 1);
         assert!(!sessions.hear(first, Timestamp::ZERO) && !sessions.hear(last, Timestamp::ZERO));
         assert_eq!(sessions.check_invariants(), Ok(()));
     }

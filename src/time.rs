@@ -1,6 +1,7 @@
 //! The engine's own notion of time.
 
 use core::fmt;
+use core::time::Duration;
 
 /// A moment: whole milliseconds since an epoch that the host chose.
 ///
@@ -16,6 +17,11 @@ use core::fmt;
 /// let login = Timestamp::from_millis(1_000);
 /// assert_eq!(login.checked_add(400_000), Some(Timestamp::from_millis(401_000)));
 /// assert_eq!(Timestamp::MAX.checked_add(1), None);
+///
+/// // A host's own clock, as time since it started:
+/// let epoch = std::time::Instant::now();
+/// let now = Timestamp::from(epoch.elapsed());
+/// assert!(now < Timestamp::MAX);
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
@@ -53,6 +59,26 @@ impl Timestamp {
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Takes a span since the host's epoch as a moment: whole milliseconds, at most
+/// [`Timestamp::MAX`].
+impl From<Duration> for Timestamp {
+    fn from(since_epoch: Duration) -> Self {
+        Self(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Timestamp> for Duration {
+    fn from(at: Timestamp) -> Self {
+        Self::from_millis(at.0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

@@ -7,8 +7,8 @@
 //! # Layout
 //!
 //! Eleven levels of 64 slots cover all of `u64` milliseconds; level n has slots of 64^n ms. A level
-//! exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of places
-//! by which it is found when it is cancelled.
+//! exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of
+//! places by which it is found when it is cancelled.
 //!
 //! # Invariants
 //!
@@ -18,7 +18,6 @@
 //! 2. The place of an owner names its entry, and nothing else has a place.
 //! 3. A level's bit is set exactly for the slots that are not empty.
 
-use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
 use alloc::vec::Vec;
@@ -90,7 +89,7 @@ impl Level {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wheel {
     now: u64,
-    levels: Vec<Box<Level>>,
+    levels: Vec<Level>,
     /// The level whose slot at the digit of `now` is being emptied.
     emptying: Option<u8>,
     places: [Vec<Place>; 2],
@@ -115,9 +114,9 @@ impl Wheel {
         let level = (u64::BITS - 1 - differing.leading_zeros()) / DIGIT_BITS;
         let slot = digit(deadline, level);
         while self.levels.len() <= level as usize {
-            self.levels.push(Box::new(Level::new()));
+            self.levels.push(Level::new());
         }
-        let Level { occupied, slots } = &mut *self.levels[level as usize];
+        let Level { occupied, slots } = &mut self.levels[level as usize];
         *occupied |= 1 << slot;
         let entries = &mut slots[slot];
         let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
@@ -199,7 +198,7 @@ impl Wheel {
 
     /// Removes an entry whose place has been cleared, and fills its gap with the slot's last.
     fn take_out(&mut self, place: Place) -> Entry {
-        let Level { occupied, slots } = &mut *self.levels[usize::from(place.level)];
+        let Level { occupied, slots } = &mut self.levels[usize::from(place.level)];
         let entries = &mut slots[usize::from(place.slot)];
         let entry = entries.swap_remove(place.at as usize);
         self.len -= 1;
@@ -234,9 +233,7 @@ impl Wheel {
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let mut entries = 0;
-        for (level, Level { occupied, slots }) in
-            self.levels.iter().map(|level| &**level).enumerate()
-        {
+        for (level, Level { occupied, slots }) in self.levels.iter().enumerate() {
             let current = digit(self.now, level as u32);
             for (slot, list) in slots.iter().enumerate() {
                 entries += list.len();
@@ -282,11 +279,13 @@ fn family(owner: Owner) -> (usize, usize) {
 ///
 /// A million owners may be due at once, and neither collecting nor sorting them may take longer
 /// than a call is allowed to work. So they are sorted in runs as they come in, and merged as they
-/// go out: each push and each pop is little work, and what comes in sorted is one run.
+/// go out: each push and each pop is little work. A run that follows another in order is chained
+/// to it, so that what comes in sorted is not merged at all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     incoming: Vec<(u64, Owner)>,
     runs: Vec<Run>,
+    /// The lowest rank that waits in each chain, with the run in which it is.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
     len: usize,
 }
@@ -294,7 +293,9 @@ pub(crate) struct Batch {
 #[derive(Clone, Debug)]
 struct Run {
     items: Vec<(u64, Owner)>,
-    at: usize,
+    read: usize,
+    /// The run that follows in order.
+    next: Option<usize>,
 }
 
 /// How many owners are sorted together.
@@ -316,18 +317,27 @@ impl Batch {
             self.close_run();
         }
         let mut head = self.heads.peek_mut()?;
-        let run = &mut self.runs[head.0.1];
-        let (_, owner) = run.items[run.at];
-        run.at += 1;
-        if let Some(&(rank, _)) = run.items.get(run.at) {
+        let nth = head.0.1;
+        let run = &mut self.runs[nth];
+        let (_, owner) = run.items[run.read];
+        run.read += 1;
+        if let Some(&(rank, _)) = run.items.get(run.read) {
             head.0.0 = rank;
             drop(head);
         } else {
-            PeekMut::pop(head);
+            let (spent, next) = (core::mem::take(&mut run.items), run.next);
+            match next.and_then(|next| Some((self.runs[next].items.first()?.0, next))) {
+                Some(first) => {
+                    head.0 = first;
+                    drop(head);
+                }
+                None => drop(PeekMut::pop(head)),
+            }
+            self.reuse(spent);
         }
         self.len -= 1;
         if self.len == 0 {
-            self.reuse();
+            self.runs.clear();
         }
         Some(owner)
     }
@@ -340,27 +350,23 @@ impl Batch {
     fn close_run(&mut self) {
         self.incoming.sort_unstable();
         let first = self.incoming[0].0;
-        if let Some((nth, last)) = self.runs.iter_mut().enumerate().last() {
-            if last.items.last().is_some_and(|&(rank, _)| rank < first) {
-                if last.at == last.items.len() {
-                    self.heads.push(Reverse((first, nth)));
-                }
-                last.items.append(&mut self.incoming);
-                return;
+        let nth = self.runs.len();
+        let items = core::mem::take(&mut self.incoming);
+        match self.runs.last_mut() {
+            Some(last) if last.items.last().is_some_and(|&(rank, _)| rank < first) => {
+                last.next = Some(nth);
             }
+            _ => self.heads.push(Reverse((first, nth))),
         }
-        self.heads.push(Reverse((first, self.runs.len())));
-        self.runs.push(Run { items: core::mem::take(&mut self.incoming), at: 0 });
+        self.runs.push(Run { items, read: 0, next: None });
     }
 
-    /// Keeps one buffer of ordinary size for the next moment.
-    fn reuse(&mut self) {
-        if let Some(run) = self.runs.pop() {
-            self.incoming = run.items;
-            self.incoming.clear();
-            self.incoming.shrink_to(RUN_LEN);
+    /// Keeps a spent buffer for what comes in next.
+    fn reuse(&mut self, mut spent: Vec<(u64, Owner)>) {
+        if self.incoming.capacity() == 0 {
+            spent.clear();
+            self.incoming = spent;
         }
-        self.runs.clear();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::platform::Platform;
 use crate::time::Timestamp;
 
 /// How many kicks while away are remembered of a user (ML-10).
-const NOTES_MAX: usize = 16;
+pub(crate) const NOTES_MAX: usize = 16;
 
 /// How long a kick while away is remembered: seven days (ML-10).
 const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
@@ -101,8 +101,8 @@ impl Notes {
 
     /// Takes the note of a device; tells whether there was one, and not yet gone.
     pub(crate) fn spend(&mut self, now: Timestamp, platform: Platform, device: &DeviceId) -> bool {
-        let mut is_noted = |note: &Note| note.platform == platform && note.device == *device;
-        match self.notes.iter().position(&mut is_noted) {
+        let is_noted = |note: &Note| note.platform == platform && note.device == *device;
+        match self.notes.iter().position(is_noted) {
             Some(at) => self.notes.remove(at).is_valid(now),
             None => false,
         }
@@ -127,9 +127,4 @@ impl Note {
     fn is_valid(&self, now: Timestamp) -> bool {
         now.millis_since(self.made_at) < NOTE_MS
     }
-}
-
-/// The most notes that one user can have.
-pub(crate) const fn notes_max() -> usize {
-    NOTES_MAX
 }

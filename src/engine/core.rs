@@ -27,7 +27,7 @@ use crate::sessions::Sessions;
 use crate::status::State;
 use crate::time::Timestamp;
 use crate::timer::{Batch, Owner, Wheel};
-use crate::user::{Armed, User, notes_max};
+use crate::user::{Armed, NOTES_MAX, User};
 
 /// Everything but the users' ids.
 #[derive(Clone, Debug)]
@@ -113,9 +113,8 @@ impl Core {
 
     /// Returns the user of a live session, which has been heard from (LV-1).
     pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
-        let device = self.sessions.device(session)?;
         self.sessions.hear(session, now);
-        Some(self.devices.get(device).user)
+        self.sessions.user(session)
     }
 
     /// Returns when the session in a slot ends if it is not heard from, and why: `None` if that
@@ -196,6 +195,7 @@ impl Core {
     }
 
     /// Takes the next user of whom nothing is left: he is to be forgotten (TI-8).
+    #[inline]
     pub(super) fn take_idle(&mut self) -> Option<UserSlot> {
         while let Some(user) = self.idle.pop() {
             if self.has_nothing(user) {
@@ -203,9 +203,6 @@ impl Core {
                 self.wheel.cancel(Owner::User(user.0));
                 return Some(user);
             }
-        }
-        if self.idle.capacity() > 1_024 {
-            self.idle = Vec::new();
         }
         None
     }
@@ -302,7 +299,7 @@ impl Core {
         if user.is_used && !is_kept && self.idle.is_empty() {
             return Err("core 4: a user of whom nothing is left is kept");
         }
-        if extras.is_some_and(|extras| extras.notes.len() > notes_max())
+        if extras.is_some_and(|extras| extras.notes.len() > NOTES_MAX)
             || !user.custom().is_empty() && state != State::Online
         {
             return Err("core 5: notes or custom status are not within their limits");

@@ -9,7 +9,7 @@ use crate::engine::core::Core;
 use crate::error::{FriendError, InvalidUserId, RegisterError};
 use crate::id::UserSlot;
 use crate::input::{Inspection, Scope};
-use crate::status::{State, Status};
+use crate::status::State;
 use crate::time::Timestamp;
 use crate::user_id::UserId;
 
@@ -241,15 +241,11 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
 impl Core {
     fn inspect(&self, user: UserSlot) -> Inspection {
         let devices = self.devices.list(self.users[user.index()].devices);
-        let status = Status { ..self.status(user) };
-        Inspection::new(
-            status,
-            devices.map(|(_, device)| {
-                let state =
-                    if device.session.is_some() { State::Online } else { State::PushOnline };
-                (device.platform, state)
-            }),
-        )
+        let states = devices.map(|(_, device)| match device.session {
+            Some(_) => (device.platform, State::Online),
+            None => (device.platform, State::PushOnline),
+        });
+        Inspection::new(self.status(user), states)
     }
 
     fn reconfigure(&mut self, now: Timestamp, config: Config) {

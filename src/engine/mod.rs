@@ -2,7 +2,7 @@
 
 mod core;
 mod host;
-mod login;
+mod links;
 mod notify;
 mod requests;
 mod timers;
@@ -12,12 +12,11 @@ use ::core::hash::BuildHasher;
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::error::{InputError, InvalidUserId, LoginError, SetStatusError, UnknownSession};
-use crate::id::{DeviceId, SessionId, UserSlot};
-use crate::input::{Answer, Input, LoginKind};
+use crate::error::{EngineFull, InputError, InvalidUserId};
+use crate::id::UserSlot;
+use crate::input::{Answer, Input};
 use crate::outbox::Kind;
-use crate::output::{Action, Close, Displaced, Event, Output, Reason, StatusChange};
-use crate::platform::Platform;
+use crate::output::{Close, Displaced, Event, Output, StatusChange};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::user_id::UserId;
@@ -33,7 +32,8 @@ use self::core::Core;
 ///   [`heartbeats`](Self::heartbeats), [`background`](Self::background),
 ///   [`foreground`](Self::foreground), [`exit`](Self::exit).
 /// - **Requests** of clients, on a session: [`set_status`](Self::set_status),
-///   [`query`](Self::query), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe).
+///   [`query`](Self::query), [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
+///   [`unsubscribe_all`](Self::unsubscribe_all).
 /// - **Orders** of the host: [`add_friend`](Self::add_friend),
 ///   [`remove_friend`](Self::remove_friend), [`force_out`](Self::force_out),
 ///   [`register`](Self::register), [`remove_user`](Self::remove_user),
@@ -42,7 +42,8 @@ use self::core::Core;
 ///   [`poll_timeout`](Self::poll_timeout), [`poll_output`](Self::poll_output).
 ///
 /// [`apply`](Self::apply) takes any input as a value. The getters ([`config`](Self::config),
-/// [`stats`](Self::stats)) change nothing and take no time.
+/// [`stats`](Self::stats), [`subscriptions`](Self::subscriptions), [`friends`](Self::friends))
+/// change nothing and let no time pass.
 ///
 /// # Time
 ///
@@ -126,209 +127,6 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     pub fn with_id_rule(mut self, is_valid: fn(&U::Borrowed) -> bool) -> Self {
         self.is_valid = is_valid;
         self
-    }
-
-    /// Logs a device in and returns the id of its session.
-    ///
-    /// The newcomer always wins: a login of the same device is replaced (ML-7), and others are
-    /// displaced as policy and instance limits demand (ML-6). An unknown user becomes known.
-    ///
-    /// # Outputs
-    ///
-    /// A [`Close`] for each session that has to go, the login's [`Event`] with all displaced
-    /// devices, and a [`StatusChange`] if the user was not Online.
-    ///
-    /// # Errors
-    ///
-    /// [`LoginError::InvalidUserId`]; [`LoginError::KickedOffline`] once, if the device was
-    /// displaced while it was away and the switch for `kind` is on (ML-10); [`LoginError::Full`].
-    ///
-    /// # Complexity
-    ///
-    /// O(the user's devices) expected, and O(sessions to tell) if the user was not Online.
-    pub fn login(
-        &mut self,
-        now: Timestamp,
-        user: &U::Borrowed,
-        platform: Platform,
-        device: DeviceId,
-        kind: LoginKind,
-    ) -> Result<SessionId, LoginError> {
-        let now = self.enter(now);
-        self.check_id(user)?;
-        if !self.core.sessions.has_room() {
-            return Err(LoginError::Full(crate::error::EngineFull));
-        }
-        let user = match self.directory.find(user) {
-            Some(known) if self.core.is_refused(now, known, platform, &device, kind) => {
-                self.forget_idle();
-                return Err(LoginError::KickedOffline);
-            }
-            Some(known) => known,
-            None => self.admit(user)?,
-        };
-        Ok(self.core.login(now, user, platform, device))
-    }
-
-    /// Ends a session by the user's wish; no push registration stays (ST-4). A browser's `destroy`
-    /// is a log-out too (LV-5).
-    ///
-    /// # Outputs
-    ///
-    /// The log-out's [`Event`], and a [`StatusChange`] if the user's state changes.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownSession`] if the session has ended.
-    ///
-    /// # Complexity
-    ///
-    /// O(the user's devices), and O(sessions to tell) if the user's state changes.
-    pub fn logout(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
-        self.end_link(now, session, Action::Logout, Reason::Unregister)
-    }
-
-    /// Ends a session whose link the host has seen break: a closed page, a killed process, a FIN or
-    /// RST (LV-5). On a push-capable platform the device stays as a push registration (ST-5).
-    ///
-    /// # Outputs
-    ///
-    /// The disconnection's [`Event`], and a [`StatusChange`] if the user's state changes.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownSession`] if the session has ended. This is no fault: the report may be late, and
-    /// never hurts the device's next session (LV-7).
-    ///
-    /// # Complexity
-    ///
-    /// O(the user's devices), and O(sessions to tell) if the user's state changes.
-    pub fn link_closed(
-        &mut self,
-        now: Timestamp,
-        session: SessionId,
-    ) -> Result<(), UnknownSession> {
-        self.end_link(now, session, Action::Disconnect, Reason::LinkClose)
-    }
-
-    /// Records that the session is alive, so that it does not end before `now` plus its platform's
-    /// timeout (LV-1, LV-2).
-    ///
-    /// # Outputs
-    ///
-    /// None of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownSession`] if the session has ended. This is no fault: a heartbeat may race with the
-    /// session's own end.
-    ///
-    /// # Complexity
-    ///
-    /// O(1): one comparison and one store. The timer is put back later, at most once a timeout.
-    #[inline]
-    pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
-        let now = self.enter(now);
-        if self.core.sessions.hear(session, now) { Ok(()) } else { Err(UnknownSession) }
-    }
-
-    /// Records that all these sessions are alive, and returns how many of them are: the others have
-    /// ended and are passed over.
-    ///
-    /// # Outputs
-    ///
-    /// None of its own.
-    ///
-    /// # Complexity
-    ///
-    /// O(sessions), less for each than [`Engine::heartbeat`].
-    pub fn heartbeats(&mut self, now: Timestamp, sessions: &[SessionId]) -> usize {
-        let now = self.enter(now);
-        sessions.iter().filter(|&&session| self.core.sessions.hear(session, now)).count()
-    }
-
-    /// Records that a mini program was put in the background: its link counts as broken after a
-    /// while, unless it comes back (LV-3). On other platforms it only counts as heard (LV-4).
-    ///
-    /// # Outputs
-    ///
-    /// None of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownSession`] if the session has ended.
-    ///
-    /// # Complexity
-    ///
-    /// O(1).
-    pub fn background(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
-        self.heartbeat(now, session)?;
-        self.core.leave(self.core.latest, session, false);
-        Ok(())
-    }
-
-    /// Records that a mini program is in the foreground: what [`Engine::background`] and
-    /// [`Engine::exit`] began is off (LV-3).
-    ///
-    /// # Outputs
-    ///
-    /// None of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownSession`] if the session has ended.
-    ///
-    /// # Complexity
-    ///
-    /// O(1).
-    pub fn foreground(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
-        self.heartbeat(now, session)?;
-        self.core.come_back(session);
-        Ok(())
-    }
-
-    /// Records that a mini program was left by its exit control: its link counts as broken shortly
-    /// after, unless it comes back (LV-3). On other platforms it only counts as heard (LV-4).
-    ///
-    /// # Outputs
-    ///
-    /// None of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownSession`] if the session has ended.
-    ///
-    /// # Complexity
-    ///
-    /// O(1).
-    pub fn exit(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
-        self.heartbeat(now, session)?;
-        self.core.leave(self.core.latest, session, true);
-        Ok(())
-    }
-
-    /// Sets the custom status of the session's user; an empty text clears it (CS-1, CS-2).
-    ///
-    /// # Outputs
-    ///
-    /// An [`Event`] and a [`StatusChange`], unless the user has this status already (CS-4).
-    ///
-    /// # Errors
-    ///
-    /// [`SetStatusError::UnknownSession`]; [`SetStatusError::TooLong`], the session counting as
-    /// heard.
-    ///
-    /// # Complexity
-    ///
-    /// O(length), and O(sessions to tell) if the status changes.
-    pub fn set_status(
-        &mut self,
-        now: Timestamp,
-        session: SessionId,
-        custom: &str,
-    ) -> Result<(), SetStatusError> {
-        let now = self.enter(now);
-        self.core.set_status(now, session, custom)
     }
 
     /// Lets time pass: fires the timers due by `now`, but stops after
@@ -461,6 +259,40 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         &self.core.config
     }
 
+    /// Walks a user's subscription list, oldest first, as the last input left it.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) expected, and O(length) for the walk.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use presence_engine::{Config, DeviceId, Engine, LoginKind, Platform, Timestamp};
+    ///
+    /// let mut engine = Engine::<String>::new(Config::default());
+    /// let now = Timestamp::ZERO;
+    /// let ann = engine.login(now, "ann", Platform::Web, DeviceId::new("w1"), LoginKind::Login)?;
+    /// engine.subscribe(now, ann, &["bob", "cat", "bob"])?;
+    /// assert!(engine.subscriptions("ann").eq(["cat", "bob"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subscriptions(&self, user: &U::Borrowed) -> impl Iterator<Item = &U> {
+        let user = self.directory.find(user).into_iter();
+        user.flat_map(|user| self.core.relations.subscriptions(user))
+            .map(|id| self.directory.id(id))
+    }
+
+    /// Walks a user's friends, in no order that means anything, as the last input left them.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) expected, and O(users whom he watches) for the walk.
+    pub fn friends(&self, user: &U::Borrowed) -> impl Iterator<Item = &U> {
+        let user = self.directory.find(user).into_iter();
+        user.flat_map(|user| self.core.relations.friends(user)).map(|id| self.directory.id(id))
+    }
+
     /// Returns how much the engine holds.
     ///
     /// # Complexity
@@ -501,30 +333,14 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         now
     }
 
-    fn end_link(
-        &mut self,
-        now: Timestamp,
-        session: SessionId,
-        action: Action,
-        reason: Reason,
-    ) -> Result<(), UnknownSession> {
-        let now = self.enter(now);
-        if self.core.hear(now, session).is_none() {
-            return Err(UnknownSession);
-        }
-        self.core.end_link(now, session, None, action, reason);
-        self.forget_idle();
-        Ok(())
-    }
-
     fn check_id(&self, user: &U::Borrowed) -> Result<(), InvalidUserId> {
         if (self.is_valid)(user) { Ok(()) } else { Err(InvalidUserId) }
     }
 
     /// Makes a user known who is not.
-    fn admit(&mut self, user: &U::Borrowed) -> Result<UserSlot, crate::error::EngineFull> {
+    fn admit(&mut self, user: &U::Borrowed) -> Result<UserSlot, EngineFull> {
         self.release();
-        let slot = self.directory.admit(user).ok_or(crate::error::EngineFull)?;
+        let slot = self.directory.admit(user).ok_or(EngineFull)?;
         self.core.admit(slot);
         Ok(slot)
     }

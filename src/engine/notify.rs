@@ -3,7 +3,6 @@
 use crate::config::Timeout;
 use crate::engine::core::Core;
 use crate::id::UserSlot;
-use crate::relations::Kinds;
 use crate::status::State;
 use crate::time::Timestamp;
 
@@ -40,14 +39,14 @@ impl Core {
     ) -> bool {
         let leaves_online = before == State::Online;
         let has_list = self.relations.subscription_count(user) > 0;
-        let clearing = match leaves_online && has_list {
-            true => self.armed(now, Timeout::ClearSubscriptions),
-            false => None,
-        };
-        let push_expiry = match after {
-            State::PushOnline => self.armed(now, Timeout::Push),
-            State::Online | State::Offline => None,
-        };
+        let mut clearing = None;
+        if leaves_online && has_list {
+            clearing = self.armed(now, Timeout::ClearSubscriptions);
+        }
+        let mut push_expiry = None;
+        if after == State::PushOnline {
+            push_expiry = self.armed(now, Timeout::Push);
+        }
         let record = &mut self.users[user.index()];
         if record.extras.is_none() && clearing.is_none() && push_expiry.is_none() {
             return false;
@@ -74,11 +73,7 @@ impl Core {
         outbox.status(now, user, state, custom, |told| {
             told.extend_from_slice(reach.of(user));
             let watchers = relations.watchers(user);
-            if kinds.is_all() {
-                reach.gather(watchers, told, |entry| Some(Kinds::any_watcher(entry)));
-            } else if !kinds.is_none() {
-                reach.gather(watchers, told, |entry| kinds.watcher(entry));
-            }
+            kinds.gather(reach, watchers, told);
         })
     }
 }

@@ -19,6 +19,30 @@ use crate::time::Timestamp;
 use crate::user_id::UserId;
 
 impl<U: UserId, S: BuildHasher> Engine<U, S> {
+    /// Sets the custom status of the session's user; an empty text clears it (CS-1, CS-2).
+    ///
+    /// # Outputs
+    ///
+    /// An [`Event`](crate::Event) and a [`StatusChange`](crate::StatusChange), unless the user has this status already (CS-4).
+    ///
+    /// # Errors
+    ///
+    /// [`SetStatusError::UnknownSession`]; [`SetStatusError::TooLong`], the session counting as
+    /// heard.
+    ///
+    /// # Complexity
+    ///
+    /// O(length), and O(sessions to tell) if the status changes.
+    pub fn set_status(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        custom: &str,
+    ) -> Result<(), SetStatusError> {
+        let now = self.enter(now);
+        self.core.set_status(now, session, custom)
+    }
+
     /// Returns the statuses of up to [`Limit::QueryUsers`] users, in the order asked (QU-1).
     ///
     /// Asking for oneself only is free; otherwise tier, switch and rate limit apply (QU-2).
@@ -162,6 +186,28 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.core.note_others_idle();
         self.forget_idle();
         Ok(Unsubscribed { failures })
+    }
+
+    /// Empties the subscription list of the session's user: an [`Engine::unsubscribe`] of nobody.
+    ///
+    /// # Outputs
+    ///
+    /// None of its own (NO-7).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`], in the order of LI-6, the session counting as heard.
+    ///
+    /// # Complexity
+    ///
+    /// O(length of the list), with a scan of a few hundred entries for each user in it.
+    pub fn unsubscribe_all(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+    ) -> Result<(), RequestError> {
+        let nobody: &[&U::Borrowed] = &[];
+        self.unsubscribe(now, session, nobody).map(|_| ())
     }
 
     /// Finds a user whom a request names: `None` if he exists, but nothing is kept of him.

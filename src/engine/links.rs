@@ -1,8 +1,13 @@
-//! How links begin and end: login with displacement (ML), log-out, broken links, force (LV).
+//! How links begin, live and end: login with displacement (ML), heartbeats, log-out, broken links,
+//! force (LV).
+
+use core::hash::BuildHasher;
 
 use smallvec::SmallVec;
 
+use crate::engine::Engine;
 use crate::engine::core::Core;
+use crate::error::{EngineFull, LoginError, UnknownSession};
 use crate::id::{DeviceId, DeviceSlot, SessionId, UserSlot};
 use crate::input::{LoginKind, Scope};
 use crate::output::{Action, CloseReason, Reason};
@@ -10,6 +15,204 @@ use crate::platform::Platform;
 use crate::policy::Displacement;
 use crate::status::State;
 use crate::time::Timestamp;
+use crate::user_id::UserId;
+
+impl<U: UserId, S: BuildHasher> Engine<U, S> {
+    /// Logs a device in and returns the id of its session.
+    ///
+    /// The newcomer always wins: a login of the same device is replaced (ML-7), and others are
+    /// displaced as policy and instance limits demand (ML-6). An unknown user becomes known.
+    ///
+    /// # Outputs
+    ///
+    /// A [`Close`](crate::Close) for each session that has to go, the login's [`Event`](crate::Event) with all displaced
+    /// devices, and a [`StatusChange`](crate::StatusChange) if the user was not Online.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError::InvalidUserId`]; [`LoginError::KickedOffline`] once, if the device was
+    /// displaced while it was away and the switch for `kind` is on (ML-10); [`LoginError::Full`].
+    ///
+    /// # Complexity
+    ///
+    /// O(the user's devices) expected, and O(sessions to tell) if the user was not Online.
+    pub fn login(
+        &mut self,
+        now: Timestamp,
+        user: &U::Borrowed,
+        platform: Platform,
+        device: DeviceId,
+        kind: LoginKind,
+    ) -> Result<SessionId, LoginError> {
+        let now = self.enter(now);
+        self.check_id(user)?;
+        if !self.core.sessions.has_room() {
+            return Err(LoginError::Full(EngineFull));
+        }
+        let user = match self.directory.find(user) {
+            Some(known) if self.core.is_refused(now, known, platform, &device, kind) => {
+                self.forget_idle();
+                return Err(LoginError::KickedOffline);
+            }
+            Some(known) => known,
+            None => self.admit(user)?,
+        };
+        Ok(self.core.login(now, user, platform, device))
+    }
+
+    /// Ends a session by the user's wish; no push registration stays (ST-4). A browser's `destroy`
+    /// is a log-out too (LV-5).
+    ///
+    /// # Outputs
+    ///
+    /// The log-out's [`Event`](crate::Event), and a [`StatusChange`](crate::StatusChange) if the user's state changes.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSession`] if the session has ended.
+    ///
+    /// # Complexity
+    ///
+    /// O(the user's devices), and O(sessions to tell) if the user's state changes.
+    pub fn logout(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
+        self.end_link(now, session, Action::Logout, Reason::Unregister)
+    }
+
+    /// Ends a session whose link the host has seen break: a closed page, a killed process, a FIN or
+    /// RST (LV-5). On a push-capable platform the device stays as a push registration (ST-5).
+    ///
+    /// # Outputs
+    ///
+    /// The disconnection's [`Event`](crate::Event), and a [`StatusChange`](crate::StatusChange) if the user's state changes.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSession`] if the session has ended. This is no fault: the report may be late, and
+    /// never hurts the device's next session (LV-7).
+    ///
+    /// # Complexity
+    ///
+    /// O(the user's devices), and O(sessions to tell) if the user's state changes.
+    pub fn link_closed(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+    ) -> Result<(), UnknownSession> {
+        self.end_link(now, session, Action::Disconnect, Reason::LinkClose)
+    }
+
+    /// Records that the session is alive, so that it does not end before `now` plus its platform's
+    /// timeout (LV-1, LV-2).
+    ///
+    /// # Outputs
+    ///
+    /// None of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSession`] if the session has ended. This is no fault: a heartbeat may race with the
+    /// session's own end.
+    ///
+    /// # Complexity
+    ///
+    /// O(1): one comparison and one store. The timer is put back later, at most once a timeout.
+    #[inline]
+    pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
+        let now = self.enter(now);
+        if self.core.sessions.hear(session, now) { Ok(()) } else { Err(UnknownSession) }
+    }
+
+    /// Records that all these sessions are alive, and returns how many of them are: the others have
+    /// ended and are passed over.
+    ///
+    /// # Outputs
+    ///
+    /// None of its own.
+    ///
+    /// # Complexity
+    ///
+    /// O(sessions), less for each than [`Engine::heartbeat`].
+    pub fn heartbeats(&mut self, now: Timestamp, sessions: &[SessionId]) -> usize {
+        let now = self.enter(now);
+        sessions.iter().filter(|&&session| self.core.sessions.hear(session, now)).count()
+    }
+
+    /// Records that a mini program was put in the background: its link counts as broken after a
+    /// while, unless it comes back (LV-3). On other platforms it only counts as heard (LV-4).
+    ///
+    /// # Outputs
+    ///
+    /// None of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSession`] if the session has ended.
+    ///
+    /// # Complexity
+    ///
+    /// O(1).
+    pub fn background(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
+        self.heartbeat(now, session)?;
+        self.core.leave(self.core.latest, session, false);
+        Ok(())
+    }
+
+    /// Records that a mini program is in the foreground: what [`Engine::background`] and
+    /// [`Engine::exit`] began is off (LV-3).
+    ///
+    /// # Outputs
+    ///
+    /// None of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSession`] if the session has ended.
+    ///
+    /// # Complexity
+    ///
+    /// O(1).
+    pub fn foreground(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
+        self.heartbeat(now, session)?;
+        self.core.come_back(session);
+        Ok(())
+    }
+
+    /// Records that a mini program was left by its exit control: its link counts as broken shortly
+    /// after, unless it comes back (LV-3). On other platforms it only counts as heard (LV-4).
+    ///
+    /// # Outputs
+    ///
+    /// None of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSession`] if the session has ended.
+    ///
+    /// # Complexity
+    ///
+    /// O(1).
+    pub fn exit(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
+        self.heartbeat(now, session)?;
+        self.core.leave(self.core.latest, session, true);
+        Ok(())
+    }
+
+    fn end_link(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        action: Action,
+        reason: Reason,
+    ) -> Result<(), UnknownSession> {
+        let now = self.enter(now);
+        if self.core.hear(now, session).is_none() {
+            return Err(UnknownSession);
+        }
+        self.core.end_link(now, session, None, action, reason);
+        self.forget_idle();
+        Ok(())
+    }
+}
 
 /// Devices that one step takes away: rarely more than a few.
 type Taken = SmallVec<[DeviceSlot; 8]>;
@@ -51,7 +254,7 @@ impl Core {
             self.unlink_device(user, old);
         }
         let displaced = self.displace(now, user, platform);
-        let session = self.sessions.open(now, platform);
+        let session = self.sessions.open(now, user, platform);
         let head = &mut self.users[user.index()].devices;
         let device = self.devices.append(head, user, platform, device, session);
         self.sessions.set_device(session, device);
