@@ -1,7 +1,9 @@
 //! The real engine behind the names of a trace.
 
+use core::hash::BuildHasher;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
+use std::sync::Arc;
 
 use presence_engine::{
     CloseReason, Config, DeviceId, Engine, Failure, FriendError, InputError, LoginKind, Output,
@@ -20,15 +22,19 @@ const REMEMBERED_MAX: usize = 4;
 pub struct Driver<S = RandomState> {
     pub engine: Engine<String, S>,
     latest: u64,
-    devices: HashMap<Device, Given>,
-    names: HashMap<SessionId, Device>,
+    devices: HashMap<Arc<Device>, Given>,
+    names: Names,
     /// Sessions that have ended, but may be named by outputs that still wait.
     ended: Vec<SessionId>,
 }
 
+/// The devices of the sessions that outputs may name.
+pub type Names = HashMap<SessionId, Arc<Device>>;
+
 /// The session ids that were ever given to a device.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Given {
+    device: Arc<Device>,
     count: u64,
     /// The newest of them, the last given at the end.
     newest: VecDeque<SessionId>,
@@ -42,7 +48,7 @@ impl<S: BuildHasher + Default> Machine for Driver<S> {
             engine: Engine::with_hasher(config, S::default()),
             latest: 0,
             devices: HashMap::new(),
-            names: HashMap::new(),
+            names: Names::new(),
             ended: Vec::new(),
         }
     }
@@ -80,7 +86,7 @@ impl<S: BuildHasher> Driver<S> {
     }
 
     /// Takes all waiting outputs and forgets the names of the sessions that are closed.
-    pub fn drain(&mut self, mut take: impl FnMut(&HashMap<SessionId, Device>, Output<'_, String>)) {
+    pub fn drain(&mut self, mut take: impl FnMut(&Names, Output<'_, String>)) {
         while let Some(output) = self.engine.poll_output() {
             if let Output::Close(close) = &output {
                 self.ended.push(close.session);
@@ -125,13 +131,21 @@ impl<S: BuildHasher> Driver<S> {
             .engine
             .login(now, &device.user, device.platform, id, kind)
             .map_err(|error| refusal(&error.into()))?;
-        let given = self.devices.entry(device.clone()).or_default();
+        // A device's names are kept once, as most logins are of devices that were there before.
+        let given = match self.devices.get_mut(device) {
+            Some(given) => given,
+            None => {
+                let device = Arc::new(device.clone());
+                let none = Given { device: Arc::clone(&device), count: 0, newest: VecDeque::new() };
+                self.devices.entry(device).or_insert(none)
+            }
+        };
         given.count += 1;
         if given.newest.len() == REMEMBERED_MAX {
             given.newest.pop_front();
         }
         given.newest.push_back(session);
-        self.names.insert(session, device.clone());
+        self.names.insert(session, Arc::clone(&given.device));
         Ok(Answer::Done)
     }
 
@@ -208,7 +222,7 @@ impl<S: BuildHasher> Driver<S> {
 }
 
 /// The session that an operation is bound to.
-fn session_of(op: &Op) -> Option<&Session> {
+pub fn session_of(op: &Op) -> Option<&Session> {
     match op {
         Op::Heartbeat { session }
         | Op::LinkClosed { session }
@@ -224,7 +238,7 @@ fn session_of(op: &Op) -> Option<&Session> {
     }
 }
 
-fn line_of(names: &HashMap<SessionId, Device>, output: &Output<'_, String>) -> Line {
+fn line_of(names: &Names, output: &Output<'_, String>) -> Line {
     let device = |user: &String, platform, device: &DeviceId| Device {
         user: user.clone(),
         platform,

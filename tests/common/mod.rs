@@ -2,6 +2,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 pub mod driver;
+pub mod lockstep;
 pub mod model;
 pub mod op;
+pub mod rig;
+pub mod sim;
+pub mod steps;
+pub mod story;
 pub mod trace;

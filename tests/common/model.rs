@@ -22,7 +22,7 @@ mod rules;
 use presence_engine::{Api, Config, Platform, State, Tier, Timeout};
 
 use self::rules::{Bucket, can_push, counted_as};
-use super::op::{Answer, Device, Line, Machine, Op, Out};
+use super::op::{Answer, Device, Line, Machine, Op, Out, Session};
 
 /// Everything that the rules make an engine remember.
 #[derive(Clone, Debug)]
@@ -133,6 +133,17 @@ impl Model {
         });
         let (state, custom) = self.status(user);
         Answer::Inspect { state, custom, platforms: platforms.collect() }
+    }
+
+    /// Returns the live sessions, that of the earliest login first.
+    pub fn live(&self) -> Vec<Session> {
+        let live = self.logins.iter().filter(|login| login.link.is_some());
+        live.map(|login| Session { device: login.device.clone(), nth: Some(login.nth) }).collect()
+    }
+
+    /// Returns the subscription list of a user, and the users who are his friends.
+    pub fn relations(&self, user: &str) -> (&[String], &[String]) {
+        self.user(user).map_or((&[], &[]), |user| (&user.subscriptions, &user.friends))
     }
 
     /// Returns how many sessions there are.
@@ -259,7 +270,7 @@ impl Model {
     }
 
     /// Returns whether `watcher` is told of `watched` under the configuration in force (NO-4).
-    fn watches(&self, watcher: &str, watched: &str) -> bool {
+    pub fn watches(&self, watcher: &str, watched: &str) -> bool {
         let Some(watcher) = self.user(watcher) else { return false };
         let by_subscription = self.config.tier() == Tier::Flagship
             && self.config.status_switch()

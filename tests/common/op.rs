@@ -1,6 +1,8 @@
 //! What a trace says and what comes out of it, as values: the vocabulary that the trace reader, the
 //! naive model, the driver of the real engine, the property tests and the fuzz targets share.
 
+use core::fmt;
+
 use presence_engine::{
     Accounts, Api, Config, ConfigError, GroupsError, KickedAway, Limit, Platform, Policy, Rate,
     State, Tier, Timeout,
@@ -14,8 +16,8 @@ pub struct Device {
     pub device: String,
 }
 
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.user, self.platform, self.device)
     }
 }
@@ -28,6 +30,10 @@ pub struct Session {
 }
 
 /// One input line but `config`, without its stamp.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "changes of configuration are rare, and few are kept"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     Login {

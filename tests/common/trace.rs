@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Write};
 
 use presence_engine::Config;
 
-use super::op::{Answer, Line, Machine, Out, Refusal};
+use super::op::{Answer, Line, Machine, Op, Out, Refusal};
 
 mod json;
 mod read;
@@ -93,19 +93,49 @@ pub fn replay<M: Machine>(
 /// Drives a machine with the trace `input` and gives each output to `sink`, with the number of the
 /// input line; `|_, _| Ok(())` only counts.
 pub fn replay_with<M: Machine>(
-    mut input: impl BufRead,
+    input: impl BufRead,
     mut sink: impl FnMut(u64, &Line) -> io::Result<()>,
 ) -> Result<Totals, ReplayError> {
-    let mut machine: Option<M> = None;
     let mut totals = Totals::default();
-    let mut bytes = Vec::new();
     let mut lines = Vec::new();
+    totals.lines = each_line(input, |machine: &mut M, n, step| {
+        match step {
+            Step::Config(result) => lines.push(Line { t: 0, out: Out::Result(result) }),
+            Step::Op { t, op } => machine.apply(t, op, &mut lines),
+        }
+        for line in lines.drain(..) {
+            totals.count(&line);
+            sink(n, &line)?;
+        }
+        Ok(())
+    })?;
+    Ok(totals)
+}
+
+/// One input line, for the machine that it is told to.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// A `config` line. The machine was made with it, or with all defaults if it was refused.
+    Config(Result<Answer, Refusal>),
+    /// Any other line, which the machine has still to be given.
+    Op { t: u64, op: &'a Op },
+}
+
+/// Reads the trace `input`, makes the machine that its first line configures, and visits it with
+/// each line and the line's number. Returns how many lines there were.
+pub fn each_line<M: Machine>(
+    mut input: impl BufRead,
+    mut visit: impl FnMut(&mut M, u64, Step<'_>) -> io::Result<()>,
+) -> Result<u64, ReplayError> {
+    let mut machine = None;
+    let mut lines = 0;
+    let mut bytes = Vec::new();
     while input.read_until(b'\n', &mut bytes)? > 0 {
-        let n = totals.lines + 1;
+        let line = lines + 1;
         let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let entry = read_line(text, n)
-            .map_err(|malformed| ReplayError::Malformed { line: n, malformed })?;
-        match entry {
+        let entry = read_line(text, line)
+            .map_err(|malformed| ReplayError::Malformed { line, malformed })?;
+        let step = match &entry {
             Entry::Config(patch) => {
                 let (config, result) = match patch.apply(&Config::default()) {
                     Ok(config) => (config, Ok(Answer::Done)),
@@ -115,19 +145,13 @@ pub fn replay_with<M: Machine>(
                     }
                 };
                 machine = Some(M::new(config));
-                lines.push(Line { t: 0, out: Out::Result(result) });
+                Step::Config(result)
             }
-            Entry::Op { t, op } => {
-                let machine = machine.get_or_insert_with(|| M::new(Config::default()));
-                machine.apply(t, &op, &mut lines);
-            }
-        }
-        totals.lines = n;
-        for line in lines.drain(..) {
-            totals.count(&line);
-            sink(n, &line)?;
-        }
+            Entry::Op { t, op } => Step::Op { t: *t, op },
+        };
+        visit(machine.get_or_insert_with(|| M::new(Config::default())), line, step)?;
+        lines = line;
         bytes.clear();
     }
-    Ok(totals)
+    Ok(lines)
 }

@@ -1,0 +1,86 @@
+//! The engine and the model side by side.
+
+use core::hash::BuildHasher;
+use core::panic::AssertUnwindSafe;
+use std::hash::RandomState;
+use std::panic::catch_unwind;
+
+use super::driver::Driver;
+use super::model::Model;
+use super::op::{Line, Machine, Op};
+use super::steps::{Script, Teller, Told, USERS};
+use super::story::{config_line, difference, op_line};
+
+/// Drives the engine through a script and compares it with the model after every input. What went
+/// wrong is told with the whole story, a panic of the engine too.
+pub fn run(script: &Script) -> Result<(), String> {
+    let mut story = Vec::new();
+    let outcome = catch_unwind(AssertUnwindSafe(|| compare(script, &mut story)));
+    let problem = match outcome {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(problem)) => problem,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            format!("the engine panicked: {}", text.unwrap_or("(no text)"))
+        }
+    };
+    let config = script.setup.config();
+    let work = config.timer_work_max();
+    let first = config_line(&script.setup.patch());
+    Err(format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n")))
+}
+
+fn compare(script: &Script, story: &mut Vec<String>) -> Result<(), String> {
+    let mut teller = Teller::new(script);
+    let mut driver = Driver::<RandomState>::new(script.setup.config());
+    let mut given = Vec::new();
+    while let Some(Told { now, op, lines }) = teller.next() {
+        story.push(op_line(now, &op));
+        given.clear();
+        driver.apply(now, &op, &mut given);
+        check_lines(&lines, &given)?;
+        check_engine(&driver, &teller.model)?;
+    }
+    let now = teller.model.now();
+    for user in USERS {
+        let op = Op::Inspect { user: user.to_owned() };
+        story.push(op_line(now, &op));
+        let (mut expected, mut given) = (Vec::new(), Vec::new());
+        teller.model.apply(now, &op, &mut expected);
+        driver.apply(now, &op, &mut given);
+        check_lines(&expected, &given)?;
+    }
+    Ok(())
+}
+
+fn check_lines(expected: &[Line], given: &[Line]) -> Result<(), String> {
+    if expected == given {
+        return Ok(());
+    }
+    Err(format!("the model expects -, the engine gives +\n{}", difference(expected, given)))
+}
+
+/// Compares what can be seen of an engine without an input.
+pub fn check_engine<S: BuildHasher>(driver: &Driver<S>, model: &Model) -> Result<(), String> {
+    let engine = &driver.engine;
+    engine
+        .check_invariants()
+        .map_err(|invariant| format!("an invariant is broken: {invariant}"))?;
+    let stats = engine.stats();
+    let given = (stats.sessions, stats.push_registrations, stats.edges, stats.pending_outputs);
+    let expected = (model.sessions(), model.registrations(), model.edges(), 0);
+    if given != expected {
+        return Err(format!(
+            "of sessions, push registrations, edges and waiting outputs \
+             the model has {expected:?}, the engine {given:?}"
+        ));
+    }
+    let poll = engine.poll_timeout().map(|next| next.as_millis());
+    match model.next_deadline() {
+        Some(deadline) if poll.is_none_or(|poll| poll > deadline) => {
+            Err(format!("something is due at {deadline}, but poll_timeout gives {poll:?}"))
+        }
+        _ => Ok(()),
+    }
+}
