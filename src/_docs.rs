@@ -2,6 +2,7 @@
 //!
 //! - [`rules`]: what the engine does, clause by clause. Everything else cites it.
 //! - [`design`]: how it is built, what it costs, and what was rejected.
+//! - [`trace`]: the format in which behaviour is recorded and replayed.
 //! - [`guide`]: embedding it in a server, choosing policies and limits, what to persist.
 
 #[doc = include_str!("_docs/design.md")]
@@ -13,3 +14,6 @@ pub mod guide {}
 #[expect(rustdoc::broken_intra_doc_links, reason = "`[D]` and the like name a clause's sources")]
 #[doc = include_str!("_docs/rules.md")]
 pub mod rules {}
+
+#[doc = include_str!("_docs/trace.md")]
+pub mod trace {}

@@ -8,6 +8,10 @@ use crate::tier::Tier;
 /// Everything that a host can set. Valid by construction: only [`ConfigBuilder::build`] and
 /// `Default` make one (BI-4).
 ///
+/// With the `serde` feature it is written as an object of objects (`limits`, `rates`, `timeouts`,
+/// `max_instances`, `kicked_away`), and read from one in which anything may be left out: that has
+/// its default. What is read is checked like what is built.
+///
 /// All but the timeouts, the account mode and the work bound can be changed while the engine runs,
 /// by [`Engine::reconfigure`](crate::Engine::reconfigure).
 ///
@@ -334,6 +338,11 @@ pub struct KickedAway {
 /// The limits of size.
 #[expect(clippy::exhaustive_enums, reason = "the limits are the rules' own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Limit {
     /// Users in one subscription list (SU-1). Requests scan the list for each user that they name,
@@ -386,6 +395,11 @@ impl Limit {
 /// The spans of time after which something happens by itself, in milliseconds.
 #[expect(clippy::exhaustive_enums, reason = "the timeouts are the rules' own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Timeout {
     /// A session on Android, iPhone, iPad, Windows, Mac or Linux unheard (LV-2). Default: 400,000.

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use crate::id::{DeviceId, DeviceSlot, SessionId, UserSlot};
 use crate::platform::Platform;
+use crate::retired::Retired;
 use crate::time::Timestamp;
 
 /// One logged-in device.
@@ -46,7 +47,7 @@ pub(crate) struct Devices {
     records: Vec<Device>,
     free: Vec<DeviceSlot>,
     /// Out of their lists, but perhaps named by outputs.
-    retired: Vec<DeviceSlot>,
+    retired: Retired<DeviceSlot>,
 }
 
 impl Devices {
@@ -96,16 +97,20 @@ impl Devices {
         self.retired.push(slot);
     }
 
-    /// Gives the records that left their lists back for use. No output may name them any more.
-    pub(crate) fn release(&mut self) {
-        for slot in self.retired.drain(..) {
-            self.records[slot.index()].id = DeviceId::default();
-            self.free.push(slot);
-        }
+    /// Gives the records that left their lists, and that no waiting output names, back for use.
+    pub(crate) fn release(&mut self, made: u64, taken: u64) {
+        let Self { records, free, retired } = self;
+        retired.release(made, taken, |slot| {
+            records[slot.index()].id = DeviceId::default();
+            free.push(slot);
+        });
     }
 
     /// Walks the list that starts at `head`, earliest login first.
-    pub(crate) fn list(&self, head: DeviceSlot) -> impl Iterator<Item = (DeviceSlot, &Device)> {
+    pub(crate) fn list(
+        &self,
+        head: DeviceSlot,
+    ) -> impl Iterator<Item = (DeviceSlot, &Device)> + Clone {
         let mut at = head;
         core::iter::from_fn(move || {
             let device = self.records.get(at.index())?;

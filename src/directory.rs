@@ -22,6 +22,7 @@ use core::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use crate::id::UserSlot;
+use crate::retired::Retired;
 use crate::user_id::UserId;
 
 /// All known users.
@@ -30,7 +31,7 @@ pub(crate) struct Directory<U, S> {
     table: HashTable<u32>,
     ids: Vec<Option<U>>,
     free: Vec<u32>,
-    retired: Vec<u32>,
+    retired: Retired<u32>,
     hasher: S,
 }
 
@@ -40,7 +41,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
             table: HashTable::new(),
             ids: Vec::new(),
             free: Vec::new(),
-            retired: Vec::new(),
+            retired: Retired::default(),
             hasher,
         }
     }
@@ -85,12 +86,13 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         self.retired.push(user.0);
     }
 
-    /// Gives the slots of forgotten users back for use. No output may name them any more.
-    pub(crate) fn release(&mut self) {
-        for slot in self.retired.drain(..) {
-            self.ids[slot as usize] = None;
-            self.free.push(slot);
-        }
+    /// Gives the slots of forgotten users, whom no waiting output names, back for use.
+    pub(crate) fn release(&mut self, made: u64, taken: u64) {
+        let Self { ids, free, retired, .. } = self;
+        retired.release(made, taken, |slot| {
+            ids[slot as usize] = None;
+            free.push(slot);
+        });
     }
 
     /// Returns the id of a user who is known, or was when the waiting outputs were made.
@@ -106,7 +108,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let ids = self.ids.iter().flatten();
         for (slot, id) in self.ids.iter().enumerate() {
-            let retired = self.retired.contains(&(slot as u32));
+            let retired = self.retired.iter().any(|retired| retired as usize == slot);
             let Some(id) = id else { continue };
             let found = self.find(id.borrow()).is_some_and(|found| found.index() == slot);
             if found == retired {

@@ -99,7 +99,8 @@ pub enum SetStatusError {
     /// The session has ended. Nothing has changed.
     #[error(transparent)]
     UnknownSession(#[from] UnknownSession),
-    /// The text is longer than the limit (CS-1). Nothing has changed.
+    /// The text is longer than the limit (CS-1). Nothing has changed, but that the session counts
+    /// as heard.
     #[error("the custom status has {bytes} bytes, the limit is {limit}")]
     TooLong {
         /// The bytes of the text.
@@ -122,17 +123,18 @@ impl SetStatusError {
 
 /// Why a query, a subscribe or an unsubscribe request is refused as a whole.
 ///
-/// A refused request has taken no token (LI-6).
+/// A refused request has taken no token (LI-6) and changed nothing, but that a live session counts
+/// as heard (LV-1).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The session has ended. Nothing has changed.
     #[error(transparent)]
     UnknownSession(#[from] UnknownSession),
-    /// The list names nobody. Nothing has changed.
+    /// The list names nobody.
     #[error("the list of users is empty")]
     EmptyList,
-    /// The list names too many. Nothing has changed; nothing was truncated.
+    /// The list names too many; nothing was truncated.
     #[error("the list names {users} users, duplicates counted; the limit is {limit}")]
     TooManyUsers {
         /// The users named, duplicates counted.
@@ -140,16 +142,16 @@ pub enum RequestError {
         /// The users allowed.
         limit: u64,
     },
-    /// The app's tier does not include the request (LI-1). Nothing has changed.
+    /// The app's tier does not include the request (LI-1).
     #[error("the request needs the flagship tier; the tier is {tier}")]
     TierRequired {
         /// The app's tier.
         tier: Tier,
     },
-    /// The status switch is off (LI-2). Nothing has changed.
+    /// The status switch is off (LI-2).
     #[error("the status switch is off")]
     SwitchOff,
-    /// The user has made too many such requests (LI-5). Nothing has changed.
+    /// The user has made too many such requests (LI-5).
     #[error("too many requests; the next is admitted in {retry_after_ms} ms")]
     RateLimited {
         /// After how many whole milliseconds it would be admitted.

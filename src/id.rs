@@ -1,6 +1,7 @@
 //! Names: of devices and sessions for the host, and the core's private slots.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
@@ -86,6 +87,12 @@ impl SessionId {
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}v{}", self.slot(), self.generation())
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
     }
 }
 
@@ -219,6 +226,12 @@ impl fmt::Display for DeviceId {
     }
 }
 
+impl From<String> for DeviceId {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
 impl From<&str> for DeviceId {
     fn from(text: &str) -> Self {
         Self::new(text)
@@ -283,7 +296,6 @@ impl DeviceSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::String;
 
     #[test]
     fn device_ids_compare_by_text_wherever_it_is_kept() {

@@ -96,7 +96,8 @@ pub enum Input<U> {
     Unsubscribe {
         /// The session that asks.
         session: SessionId,
-        /// Who is to be out of the list; nobody means everybody.
+        /// Who is to be out of the list; nobody means everybody, as
+        /// [`Engine::unsubscribe_all`](crate::Engine::unsubscribe_all) does.
         users: Vec<U>,
     },
     /// [`Engine::add_friend`](crate::Engine::add_friend).
@@ -191,6 +192,11 @@ impl Scope {
 /// What [`Engine::apply`](crate::Engine::apply) answers: that of the method mirrored.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Answer<U> {
     /// The method answers nothing.
     Done,
@@ -211,6 +217,7 @@ pub enum Answer<U> {
 /// What a query found (QU-1, QU-3).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use = "a query is asked for its answer"]
 pub struct Queried<U> {
     /// The users found with their statuses, in the order asked, duplicates included.
@@ -222,6 +229,7 @@ pub struct Queried<U> {
 /// What a subscribe request did (SU-6).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Subscribed<U> {
     /// Users evicted by the request and not in the list at its end, each once, in the order of
     /// their last eviction.
@@ -233,14 +241,28 @@ pub struct Subscribed<U> {
 /// What an unsubscribe request did (SU-7).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Unsubscribed<U> {
     /// The ids that failed, in the order asked, each time that they were named.
     pub failures: Vec<Failure<U>>,
 }
 
+/// One logged-in device of a user, from [`Engine::devices`](crate::Engine::devices).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggedIn<'a> {
+    /// Where the device lives.
+    pub platform: Platform,
+    /// The device.
+    pub device: &'a DeviceId,
+    /// Its session; `None` for a push registration.
+    pub session: Option<SessionId>,
+}
+
 /// What the host sees of a user (QU-5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "an inspection is made for its answer"]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Inspection {
     status: Status,
     /// The state on each platform of `Platform::ALL`; `Offline` where there is no device.

@@ -80,7 +80,7 @@
 //! - **Time** is what the inputs say, in milliseconds. Timers take effect at their deadlines, to
 //!   the millisecond, however late the host calls; extra calls change nothing.
 //! - **Limits** are fields of the [`Config`]; errors say which limit was met. A refused call
-//!   changes nothing.
+//!   changes nothing, but that a session counts as heard and a kick while away as told (LI-7).
 //!
 //! The [rules](_docs::rules) say it all, clause by clause, and the documentation cites them as
 //! (LV-7). The [guide](_docs::guide) leads through embedding, the [design](_docs::design) page
@@ -90,9 +90,9 @@
 //!
 //! - **Deterministic**: no clock, no randomness, no dependence on hash order. Session ids are
 //!   part of that.
-//! - **Bounded**: every collection has a limit; one call costs no more than its own size, the lists
-//!   that it touches and the sessions to tell, but for tables that grow by doubling. Mass expiry is
-//!   cut into calls of bounded work.
+//! - **Bounded**: every list of a user has a limit; one call costs no more than its own size, the
+//!   lists that it touches and the sessions to tell, but for tables that grow by doubling. Mass
+//!   expiry is cut into calls of bounded work.
 //! - **No unsafe code**, and no panic on any input: a panic is a bug in this crate.
 //!
 //! # Features and versions
@@ -128,6 +128,7 @@ mod platform;
 mod policy;
 mod reach;
 mod relations;
+mod retired;
 mod sessions;
 mod stats;
 mod status;
@@ -145,7 +146,9 @@ pub use error::{
     QueryError, RegisterError, RequestError, SetStatusError, UnknownSession,
 };
 pub use id::{DeviceId, NotASessionId, SessionId};
-pub use input::{Answer, Input, Inspection, LoginKind, Queried, Scope, Subscribed, Unsubscribed};
+pub use input::{
+    Answer, Input, Inspection, LoggedIn, LoginKind, Queried, Scope, Subscribed, Unsubscribed,
+};
 pub use output::{Action, Close, CloseReason, Displaced, Event, Output, Reason, StatusChange};
 pub use platform::{Platform, UnknownPlatform};
 pub use policy::{Groups, GroupsError, Policy};

@@ -52,6 +52,8 @@ pub(crate) struct Outbox {
     displaced: Flat<DeviceSlot>,
     custom: String,
     custom_read: usize,
+    /// How many records were ever made.
+    made: u64,
 }
 
 impl Outbox {
@@ -92,8 +94,8 @@ impl Outbox {
         let first = self.told.items.len();
         tell(&mut self.told.items);
         let told = self.told.items.len() - first;
-        if self.custom_read >= self.custom.len() {
-            self.custom.clear();
+        if self.custom_read == self.custom.len() || self.custom_read > self.custom.len() / 2 {
+            self.custom.drain(..self.custom_read);
             self.custom_read = 0;
         }
         self.custom.push_str(custom);
@@ -123,8 +125,9 @@ impl Outbox {
         })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+    /// Returns how many records were ever made, and how many of them have been taken out.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        (self.made, self.made - self.records.len() as u64)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,6 +136,7 @@ impl Outbox {
 
     fn push(&mut self, at: Timestamp, kind: Kind) {
         self.records.push_back(Record { at, kind });
+        self.made += 1;
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {

@@ -47,6 +47,12 @@ pub struct Close<'a, U> {
 /// Why the engine ended a link.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum CloseReason {
     /// The same device logged in anew (ML-7).
     Replaced,
@@ -106,6 +112,12 @@ pub struct Event<'a, U> {
 /// What happened to a device.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Action {
     /// It logged in.
     Login,
@@ -133,6 +145,12 @@ impl Action {
 /// Why it happened.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Reason {
     /// Login or reconnect.
     Register,
@@ -179,7 +197,7 @@ macro_rules! display_by_name {
 display_by_name!(CloseReason, Action, Reason);
 
 /// The devices that a login displaced, sessions and push registrations, earliest login first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Displaced<'a> {
     slots: &'a [DeviceSlot],
     devices: &'a Devices,
@@ -208,6 +226,12 @@ impl<'a> Displaced<'a> {
             let device = self.devices.get(slot);
             (device.platform, &device.id)
         })
+    }
+}
+
+impl fmt::Debug for Displaced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -120,6 +120,36 @@ fn lists_can_be_read() {
     assert_eq!(engine.subscriptions("nobody").count() + engine.friends("nobody").count(), 0);
 }
 
+/// QU-5, LV-7: the host can ask for a user's devices, and for the owner of a session.
+#[test]
+fn devices_and_owners_can_be_read() {
+    let config = Config::builder().policy(Policy::Multi).build().expect("it is valid");
+    let mut engine = Engine::<String>::new(config);
+    let phone = login(&mut engine, "ann", Platform::Iphone);
+    let tab = login(&mut engine, "ann", Platform::Web);
+    assert_eq!(engine.link_closed(NOW, phone), Ok(()));
+    let devices = engine.devices("ann").map(|known| (known.platform, known.session));
+    assert!(devices.eq([(Platform::Iphone, None), (Platform::Web, Some(tab))]));
+    let owner = engine.owner(tab).map(|(user, platform, device)| (&user[..], platform, device));
+    assert_eq!(owner, Some(("ann", Platform::Web, &DeviceId::new("d"))));
+    assert_eq!((engine.owner(phone), engine.devices("bob").count()), (None, 0));
+}
+
+/// What a login's event displays is about that login, however many devices there are.
+#[test]
+fn an_event_shows_its_displaced_devices_only() {
+    let mut engine = Engine::<u64>::new(Config::default());
+    for user in 0..100 {
+        login(&mut engine, &user, Platform::Web);
+    }
+    while engine.poll_output().is_some() {}
+    login(&mut engine, &7, Platform::Mac);
+    let shown: Vec<String> =
+        core::iter::from_fn(|| engine.poll_output().map(|output| format!("{output:?}"))).collect();
+    assert!(shown[1].contains("displaced: [(Web, \"d\")]"), "{}", shown[1]);
+    assert!(shown.iter().all(|output| output.len() < 300));
+}
+
 #[test]
 fn ids_and_times_have_short_debug_forms() {
     let mut engine = Engine::<u64>::new(Config::default());

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use crate::bucket::RateHistory;
 use crate::config::{Accounts, Config, Timeout};
-use crate::devices::Devices;
+use crate::devices::{Device, Devices};
 use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::outbox::Outbox;
 use crate::output::CloseReason;
@@ -93,6 +93,14 @@ impl Core {
     /// Makes a user exist in the mode of known accounts (AC-2).
     pub(super) fn register(&mut self, user: UserSlot) {
         self.users[user.index()].is_registered = self.config.accounts() == Accounts::Known;
+    }
+
+    /// Walks the user's logged-in devices, earliest login first.
+    pub(super) fn devices_of(
+        &self,
+        user: UserSlot,
+    ) -> impl Iterator<Item = (DeviceSlot, &Device)> + Clone {
+        self.devices.list(self.users[user.index()].devices)
     }
 
     /// Returns how the user can be reached (ST-1).
@@ -245,7 +253,7 @@ impl Core {
         for (slot, user) in self.users.iter().enumerate() {
             let slot = UserSlot(slot as u32);
             let mut live = Vec::new();
-            for (_, device) in self.devices.list(user.devices) {
+            for (_, device) in self.devices_of(slot) {
                 devices += 1;
                 live.extend(device.session);
                 if device.user != slot || device.session.is_none() && !device.platform.can_push() {

@@ -60,7 +60,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         added
     }
 
-    /// Records that `owner` no longer has `friend`. Whoever they are, it succeeds.
+    /// Records that `owner` no longer has `friend`; if he had none such, nothing changes. Nobody
+    /// has to be known.
     ///
     /// # Outputs
     ///
@@ -240,8 +241,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
 
 impl Core {
     fn inspect(&self, user: UserSlot) -> Inspection {
-        let devices = self.devices.list(self.users[user.index()].devices);
-        let states = devices.map(|(_, device)| match device.session {
+        let states = self.devices_of(user).map(|(_, device)| match device.session {
             Some(_) => (device.platform, State::Online),
             None => (device.platform, State::PushOnline),
         });

@@ -25,8 +25,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Outputs
     ///
-    /// A [`Close`](crate::Close) for each session that has to go, the login's [`Event`](crate::Event) with all displaced
-    /// devices, and a [`StatusChange`](crate::StatusChange) if the user was not Online.
+    /// A [`Close`](crate::Close) for each session that has to go, the login's
+    /// [`Event`](crate::Event) with all displaced devices, and a
+    /// [`StatusChange`](crate::StatusChange) if the user was not Online.
     ///
     /// # Errors
     ///
@@ -65,7 +66,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Outputs
     ///
-    /// The log-out's [`Event`](crate::Event), and a [`StatusChange`](crate::StatusChange) if the user's state changes.
+    /// The log-out's [`Event`](crate::Event), and a [`StatusChange`](crate::StatusChange) if the
+    /// user's state changes.
     ///
     /// # Errors
     ///
@@ -83,7 +85,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Outputs
     ///
-    /// The disconnection's [`Event`](crate::Event), and a [`StatusChange`](crate::StatusChange) if the user's state changes.
+    /// The disconnection's [`Event`](crate::Event), and a [`StatusChange`](crate::StatusChange) if
+    /// the user's state changes.
     ///
     /// # Errors
     ///
@@ -268,17 +271,15 @@ impl Core {
 
     /// Takes away all whom a newcomer on `platform` displaces, earliest login first (ML-6, ML-9).
     fn displace(&mut self, now: Timestamp, user: UserSlot, platform: Platform) -> Taken {
-        let others = || self.devices.list(self.users[user.index()].devices);
+        let others = self.devices_of(user);
         let mut plan = Displacement::new(
             self.config.policy(),
             platform,
             self.config.max_instances(platform),
-            others().map(|(_, other)| other.platform),
+            others.clone().map(|(_, other)| other.platform),
         );
-        let displaced: Taken = others()
-            .filter(|(_, other)| plan.takes(other.platform))
-            .map(|(slot, _)| slot)
-            .collect();
+        let displaced: Taken =
+            others.filter(|(_, other)| plan.takes(other.platform)).map(|(slot, _)| slot).collect();
         for &slot in &displaced {
             if !self.close(now, user, slot, CloseReason::Kicked { by: platform }) {
                 let other = self.devices.get(slot);
@@ -385,8 +386,8 @@ impl Core {
         close: CloseReason,
         reason: Reason,
     ) {
-        let devices = self.devices.list(self.users[user.index()].devices);
-        let covered = devices.filter(|(_, device)| scope.covers(device.platform, &device.id));
+        let covered =
+            self.devices_of(user).filter(|(_, device)| scope.covers(device.platform, &device.id));
         let taken: Taken = covered.map(|(slot, _)| slot).collect();
         for &slot in &taken {
             self.close(now, user, slot, close);

@@ -13,10 +13,11 @@ use ::core::hash::BuildHasher;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::error::{EngineFull, InputError, InvalidUserId};
-use crate::id::UserSlot;
-use crate::input::{Answer, Input};
+use crate::id::{DeviceId, SessionId, UserSlot};
+use crate::input::{Answer, Input, LoggedIn};
 use crate::outbox::Kind;
 use crate::output::{Close, Displaced, Event, Output, StatusChange};
+use crate::platform::Platform;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::user_id::UserId;
@@ -42,8 +43,9 @@ use self::core::Core;
 ///   [`poll_timeout`](Self::poll_timeout), [`poll_output`](Self::poll_output).
 ///
 /// [`apply`](Self::apply) takes any input as a value. The getters ([`config`](Self::config),
-/// [`stats`](Self::stats), [`subscriptions`](Self::subscriptions), [`friends`](Self::friends))
-/// change nothing and let no time pass.
+/// [`stats`](Self::stats), [`devices`](Self::devices), [`owner`](Self::owner),
+/// [`subscriptions`](Self::subscriptions), [`friends`](Self::friends)) change nothing and let no
+/// time pass.
 ///
 /// # Time
 ///
@@ -57,7 +59,7 @@ use self::core::Core;
 ///
 /// What others must hear waits in the engine until [`poll_output`](Self::poll_output) hands it out.
 /// Drain it after every call, or at least in every turn of the event loop: what waits takes memory,
-/// 24 bytes an output and 8 a session told.
+/// 24 bytes an output and 8 a session told, and the engine sets no limit to it.
 ///
 /// # Examples
 ///
@@ -259,6 +261,32 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         &self.core.config
     }
 
+    /// Walks a user's logged-in devices, sessions and push registrations, earliest login first, as
+    /// the last input left them.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) expected, and O(devices) for the walk.
+    pub fn devices(&self, user: &U::Borrowed) -> impl Iterator<Item = LoggedIn<'_>> {
+        let user = self.directory.find(user).into_iter();
+        user.flat_map(|user| self.core.devices_of(user)).map(|(_, device)| LoggedIn {
+            platform: device.platform,
+            device: &device.id,
+            session: device.session,
+        })
+    }
+
+    /// Returns whose session this is, and of which device; `None` if it has ended.
+    ///
+    /// # Complexity
+    ///
+    /// O(1).
+    #[must_use]
+    pub fn owner(&self, session: SessionId) -> Option<(&U, Platform, &DeviceId)> {
+        let device = self.core.devices.get(self.core.sessions.device(session)?);
+        Some((self.directory.id(device.user), device.platform, &device.id))
+    }
+
     /// Walks a user's subscription list, oldest first, as the last input left it.
     ///
     /// # Complexity
@@ -353,12 +381,11 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         }
     }
 
-    /// Takes slots back that only outputs still named, once there are none.
+    /// Takes slots back that only outputs named which have been handed out.
     fn release(&mut self) {
-        if self.core.outbox.is_empty() {
-            self.core.devices.release();
-            self.directory.release();
-        }
+        let (made, taken) = self.core.outbox.progress();
+        self.core.devices.release(made, taken);
+        self.directory.release(made, taken);
     }
 }
 

@@ -23,7 +23,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Outputs
     ///
-    /// An [`Event`](crate::Event) and a [`StatusChange`](crate::StatusChange), unless the user has this status already (CS-4).
+    /// An [`Event`](crate::Event) and a [`StatusChange`](crate::StatusChange), unless the user has
+    /// this status already (CS-4).
     ///
     /// # Errors
     ///

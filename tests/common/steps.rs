@@ -484,8 +484,10 @@ fn displaced_while_away<'a>(
         Some(Device { user: user.clone(), platform, device: device.to_owned() })
     });
     let is_closed = |device: &Device| {
-        let of = |line: &Line| matches!(&line.out, Out::Close { device: of, by: Some(_), .. } if of == device);
-        lines.iter().any(of)
+        lines.iter().any(|line| match &line.out {
+            Out::Close { device: closed, by: Some(_), .. } => closed == device,
+            _ => false,
+        })
     };
     kicked.filter(move |device| !is_closed(device))
 }
