@@ -69,7 +69,8 @@ impl Policy {
     )
 )]
 pub struct Groups {
-    /// The group of each platform of `Platform::LIMITED`, numbered by first appearance.
+    /// The group of each platform of `Platform::LIMITED`, numbered in that order, so that equal
+    /// groupings are equal.
     group_of: [u8; Platform::LIMITED.len()],
 }
 
@@ -99,10 +100,15 @@ impl Groups {
             count += u8::from(!is_empty);
         }
         let mut group_of = [0; Platform::LIMITED.len()];
-        for (platform, (group, found)) in
-            Platform::LIMITED.into_iter().zip(group_of.iter_mut().zip(found))
-        {
-            *group = found.ok_or(GroupsError::Missing { platform })?;
+        let mut numbers = [None; Platform::LIMITED.len()];
+        let mut numbered = 0;
+        for platform in Platform::LIMITED {
+            let found = found[platform.index()].ok_or(GroupsError::Missing { platform })?;
+            let number = numbers[usize::from(found)].get_or_insert_with(|| {
+                numbered += 1;
+                numbered - 1
+            });
+            group_of[platform.index()] = *number;
         }
         Ok(Self { group_of })
     }
@@ -235,6 +241,9 @@ mod tests {
         assert!(Groups::new([&[Android][..], &[], &rest].map(|g| g.iter().copied())).is_ok());
         assert_eq!(Groups::new([rest]), Err(GroupsError::Missing { platform: Android }),);
         assert_eq!(Groups::new([[Mac, Mac]]), Err(GroupsError::Twice { platform: Mac }));
+        let swapped = [&rest[..], &[Android]].map(|g| g.iter().copied());
+        let straight = [&[Android][..], &rest].map(|g| g.iter().copied());
+        assert_eq!(Groups::new(swapped), Groups::new(straight));
         assert_eq!(Groups::new([[MiniProgram]]), Err(GroupsError::MiniProgram));
     }
 }

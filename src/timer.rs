@@ -156,6 +156,7 @@ impl Wheel {
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.
+    #[inline]
     pub(crate) fn advance(&mut self, until: Timestamp) {
         debug_assert!(self.next().is_none_or(|next| next > until), "popped up to `until`");
         self.now = self.now.max(until.as_millis());

@@ -22,9 +22,7 @@ impl Core {
         } else {
             self.latest = now;
         }
-        if self.latest >= self.due_from {
-            self.run_timers(u64::MAX);
-        }
+        self.run_due(u64::MAX);
         self.latest
     }
 
@@ -34,8 +32,16 @@ impl Core {
             self.clock_regressions += 1;
         }
         self.latest = self.latest.max(now);
+        self.run_due(work_max);
+    }
+
+    #[inline]
+    fn run_due(&mut self, work_max: u64) {
         if self.latest >= self.due_from {
             self.run_timers(work_max);
+        } else {
+            // The wheel goes along, so that what is armed next is not taken for far away.
+            self.wheel.advance(self.latest);
         }
     }
 

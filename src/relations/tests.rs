@@ -61,6 +61,22 @@ fn an_edge_can_be_both_kinds() {
     assert_eq!(relations.check_invariants(), Ok(()));
 }
 
+/// SU-7, FR-3: a friend who is unsubscribed leaves the others in their order.
+#[test]
+fn those_who_stay_keep_their_order() {
+    for gone in 1..=5 {
+        let mut relations = relations(10);
+        for target in 1..=5 {
+            assert_eq!(subscribe(&mut relations, 0, target, 9), []);
+        }
+        assert!(relations.add_friend(UserSlot(0), UserSlot(gone), 9));
+        assert!(relations.unsubscribe(UserSlot(0), UserSlot(gone)));
+        let left: Vec<u32> = (1..=5).filter(|&target| target != gone).collect();
+        assert_eq!(list(&relations, 0), left);
+        assert_eq!(relations.check_invariants(), Ok(()));
+    }
+}
+
 /// A popular user's watchers are indexed, and leave in any order.
 #[test]
 fn a_popular_user_keeps_an_index() {
