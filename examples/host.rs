@@ -1,7 +1,6 @@
 //! A complete small host on `std` alone: one thread owns the engine, and each client has a link, a
-//! thread with a channel. Its timeouts are short: `cargo run --example host` ends by itself.
-//!
-//! A real host has sockets where this one has channels; the rest is what every host does.
+//! thread with a channel where a real host has sockets. `cargo run --example host` ends by itself,
+//! as its timeouts are short.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -35,13 +34,14 @@ impl Host {
     /// Takes one turn after another until nobody is left to ask.
     fn run(mut self, asks: &Receiver<Ask>) {
         loop {
-            // Bounded in its work: after a long stall the next timeout is due at once, and the
-            // outputs are drained in portions.
             self.engine.handle_timeout(self.now());
             self.drain();
-            // Without a pending timer only an ask can wake the host, and any wait will do.
             let next = self.engine.poll_timeout();
             let wait_ms = next.map_or(60_000, |next| next.millis_since(self.now()));
+            // After a long stall what is due comes first, in portions: an ask would fire it all.
+            if wait_ms == 0 {
+                continue;
+            }
             match asks.recv_timeout(Duration::from_millis(wait_ms)) {
                 Ok(ask) => self.answer(ask).unwrap_or_else(|error| println!("refused: {error}")),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -5,14 +5,15 @@
 //! A bucket is 24 bytes: when it was last counted, and how far it is from full, as whole
 //! milliseconds of refilling and a fraction with the rate's `requests` as denominator. At a rate of
 //! n per w ms a token is w/n ms, so every count is exact in integers. A user's three buckets and
-//! their epoch are 80 bytes, and exist only while one of them is not full.
+//! their epoch are 80 bytes, from his first request until he is away and they are full.
 //!
 //! # Why a history of rates
 //!
 //! A changed rate converts every bucket at the moment of the change, but nobody may pay for all
 //! users at once (BI-3). So a change is one entry in [`RateHistory`], and a bucket catches up when
-//! it is next touched. Only after [`CHANGES_MAX`] changes are all buckets converted together, which
-//! is constant work a change and user in the long run and bounds the history.
+//! it is next touched; one that was full by then is full still, and skips the rest. So that the
+//! history ends somewhere, each change also converts a [`SWEEP`]th of all users: once it has been
+//! around, nobody needs the changes from before.
 
 use alloc::vec::Vec;
 
@@ -238,7 +239,8 @@ impl Buckets {
             {
                 bucket.convert(change.at, old, new);
             }
-            self.epoch += 1;
+            let all_full = self.each.iter().all(|bucket| bucket.missing == Span::ZERO);
+            self.epoch = if all_full { rates.epoch() } else { self.epoch + 1 };
         }
     }
 }
@@ -250,6 +252,8 @@ pub(crate) struct RateHistory {
     /// The number of the first change in `changes`.
     first: u64,
     changes: Vec<Change>,
+    /// The epoch in which the sweep through all buckets began.
+    sweep_began: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -258,32 +262,32 @@ struct Change {
     replaced: [Pace; Api::ALL.len()],
 }
 
-/// How many changes of rate are remembered before all buckets are converted together.
-pub(crate) const CHANGES_MAX: usize = 1_024;
+/// In how many changes of rate all buckets are converted once.
+pub(crate) const SWEEP: usize = 512;
 
 impl RateHistory {
     pub(crate) fn new(rates: [Rate; Api::ALL.len()]) -> Self {
-        Self { current: rates.map(Pace::new), first: 0, changes: Vec::new() }
+        Self { current: rates.map(Pace::new), first: 0, changes: Vec::new(), sweep_began: 0 }
     }
 
-    /// Notes new rates. Naming the rates in force is no change.
-    ///
-    /// Returns whether the history is full: then the caller has every bucket catch up, and calls
-    /// [`RateHistory::forget`].
-    #[must_use]
+    /// Notes new rates; tells whether they are. Naming the rates in force is no change.
     pub(crate) fn note(&mut self, at: Timestamp, rates: [Rate; Api::ALL.len()]) -> bool {
         let new = rates.map(Pace::new);
-        if new != self.current {
+        let is_change = new != self.current;
+        if is_change {
             self.changes.push(Change { at, replaced: self.current });
             self.current = new;
         }
-        self.changes.len() >= CHANGES_MAX
+        is_change
     }
 
-    /// Drops the history, every bucket having caught up.
-    pub(crate) fn forget(&mut self) {
-        self.first = self.epoch();
-        self.changes.clear();
+    /// Notes that since the last call all buckets have caught up once, and drops the changes from
+    /// before it.
+    pub(crate) fn finish_sweep(&mut self) {
+        let needless = self.sweep_began.saturating_sub(self.first) as usize;
+        self.changes.drain(..needless);
+        self.first = self.sweep_began;
+        self.sweep_began = self.epoch();
     }
 
     fn epoch(&self) -> u64 {
@@ -338,7 +342,7 @@ mod tests {
         assert_eq!(late.take(Api::Query, at(600), &rates), Ok(()));
         let mut prompt = late.clone();
         for millis in (700..2_000).step_by(50) {
-            assert!(!rates.note(at(millis), [Rate::new(millis % 7 + 1, millis); 3]));
+            assert!(rates.note(at(millis), [Rate::new(millis % 7 + 1, millis); 3]));
             prompt.catch_up(&rates);
         }
         assert_eq!(late.full_at(&rates), prompt.full_at(&rates));
@@ -346,17 +350,17 @@ mod tests {
         assert_eq!(rates.changes.len(), 26);
     }
 
+    /// BI-2: of the changes only those stay that a bucket may not have heard of.
     #[test]
-    fn the_history_says_when_it_is_full() {
+    fn the_history_ends_with_the_sweep_before_the_last() {
         let mut rates = RateHistory::new([Rate::new(1, 1); 3]);
-        let mut changes = 1;
-        while !rates.note(at(changes), [Rate::new(changes + 1, 1); 3]) {
-            changes += 1;
+        for change in 1..=10 {
+            assert!(rates.note(at(change), [Rate::new(change + 1, 1); 3]));
+            if change % 4 == 0 {
+                rates.finish_sweep();
+            }
         }
-        assert_eq!(changes, CHANGES_MAX as u64);
-        rates.forget();
-        assert_eq!(rates.epoch(), changes);
-        assert!(!rates.note(at(changes), [Rate::new(1, 1); 3]));
+        assert_eq!((rates.epoch(), rates.first, rates.changes.len()), (10, 4, 6));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::tier::Tier;
 /// Everything that a host can set. Valid by construction: only [`ConfigBuilder::build`] and
 /// `Default` make one (BI-4).
 ///
-/// With the `serde` feature it is written as an object of objects (`limits`, `rates`, `timeouts`,
+/// With the `serde` feature it is written as an object of objects (`limits`, `timeouts`,
 /// `max_instances`, `kicked_away`), and read from one in which anything may be left out: that has
 /// its default. What is read is checked like what is built.
 ///
@@ -150,7 +150,7 @@ impl Config {
     }
 
     /// Returns after how much work one [`Engine::handle_timeout`](crate::Engine::handle_timeout)
-    /// stops: each timer looked at and each session told is a unit.
+    /// stops: each timer looked at, each edge walked or dropped and each device dropped is a unit.
     #[must_use]
     pub fn timer_work_max(&self) -> u64 {
         self.values.timer_work_max
@@ -261,8 +261,8 @@ impl ConfigBuilder {
     }
 
     /// Sets after how much work one [`Engine::handle_timeout`](crate::Engine::handle_timeout)
-    /// stops, at least 1: each timer looked at and each session told is a unit. Fixed for the life
-    /// of an engine. Default: 4,096.
+    /// stops, at least 1: each timer looked at, each edge walked or dropped and each device dropped
+    /// is a unit. Fixed for the life of an engine. Default: 4,096.
     pub fn timer_work_max(mut self, units: u64) -> Self {
         self.values.timer_work_max = units;
         self

@@ -51,7 +51,13 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    /// Appends a device to the list that starts at `head`, as the newest login.
+    /// Returns whether there is room for one more.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.free.is_empty() || self.records.len() < DeviceSlot::NONE.index()
+    }
+
+    /// Appends a device to the list that starts at `head`, as the newest login. The caller has
+    /// checked that there is room.
     pub(crate) fn append(
         &mut self,
         head: &mut DeviceSlot,
@@ -68,7 +74,6 @@ impl Devices {
                 slot
             }
             None => {
-                // There are never more devices than session slots, and those fit.
                 let slot = DeviceSlot(self.records.len() as u32);
                 self.records.push(device);
                 slot
@@ -97,10 +102,16 @@ impl Devices {
         self.retired.push(slot);
     }
 
+    /// Notes that `made` outputs were made so far. To be called between steps.
+    #[inline]
+    pub(crate) fn stamp(&mut self, made: u64) {
+        self.retired.stamp(made);
+    }
+
     /// Gives the records that left their lists, and that no waiting output names, back for use.
-    pub(crate) fn release(&mut self, made: u64, taken: u64) {
+    pub(crate) fn release(&mut self, taken: u64) {
         let Self { records, free, retired } = self;
-        retired.release(made, taken, |slot| {
+        retired.release(taken, |slot| {
             records[slot.index()].id = DeviceId::default();
             free.push(slot);
         });

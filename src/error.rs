@@ -76,7 +76,8 @@ impl LoginError {
     }
 }
 
-/// The engine holds as many users (2^30) or sessions (2^31) as its tables can name.
+/// The engine holds as many users (2^30), sessions (2^31) or logged-in devices (2^32) as its tables
+/// can name.
 ///
 /// A host that comes near runs one engine per partition of users. Nothing has changed.
 #[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
@@ -352,8 +353,8 @@ impl RegisterError {
 /// Any error of the engine: that of the method which the [`Input`](crate::Input) given to
 /// [`Engine::apply`](crate::Engine::apply) mirrors.
 ///
-/// Every other error converts into it, so it also serves a host that answers clients in one place:
-/// `?` collects, [`InputError::code`] names.
+/// The error of every method converts into it, so it also serves a host that answers clients in one
+/// place: `?` collects, [`InputError::code`] names.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputError<U> {

@@ -238,6 +238,12 @@ impl From<&str> for DeviceId {
     }
 }
 
+impl core::borrow::Borrow<str> for DeviceId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl AsRef<str> for DeviceId {
     fn as_ref(&self) -> &str {
         self.as_str()

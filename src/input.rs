@@ -247,26 +247,44 @@ pub struct Unsubscribed<U> {
     pub failures: Vec<Failure<U>>,
 }
 
-/// One logged-in device of a user, from [`Engine::devices`](crate::Engine::devices).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoggedIn<'a> {
-    /// Where the device lives.
-    pub platform: Platform,
-    /// The device.
-    pub device: &'a DeviceId,
-    /// Its session; `None` for a push registration.
-    pub session: Option<SessionId>,
-}
-
 /// What the host sees of a user (QU-5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "an inspection is made for its answer"]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "InspectionForm", from = "InspectionForm")
+)]
 pub struct Inspection {
     status: Status,
     /// The state on each platform of `Platform::ALL`; `Offline` where there is no device.
     platforms: [State; Platform::ALL.len()],
+}
+
+/// The form in which an inspection is written down: platforms by name.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct InspectionForm {
+    state: State,
+    custom: String,
+    platforms: Vec<(Platform, State)>,
+}
+
+#[cfg(feature = "serde")]
+impl From<Inspection> for InspectionForm {
+    fn from(inspection: Inspection) -> Self {
+        let platforms = inspection.platforms().collect();
+        let Status { state, custom } = inspection.status;
+        Self { state, custom, platforms }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<InspectionForm> for Inspection {
+    fn from(form: InspectionForm) -> Self {
+        let status = Status { state: form.state, custom: form.custom };
+        Self::new(status, form.platforms.into_iter())
+    }
 }
 
 impl Inspection {

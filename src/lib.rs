@@ -146,10 +146,10 @@ pub use error::{
     QueryError, RegisterError, RequestError, SetStatusError, UnknownSession,
 };
 pub use id::{DeviceId, NotASessionId, SessionId};
-pub use input::{
-    Answer, Input, Inspection, LoggedIn, LoginKind, Queried, Scope, Subscribed, Unsubscribed,
+pub use input::{Answer, Input, Inspection, LoginKind, Queried, Scope, Subscribed, Unsubscribed};
+pub use output::{
+    Action, Close, CloseReason, DeviceRef, Displaced, Event, Output, Reason, StatusChange,
 };
-pub use output::{Action, Close, CloseReason, Displaced, Event, Output, Reason, StatusChange};
 pub use platform::{Platform, UnknownPlatform};
 pub use policy::{Groups, GroupsError, Policy};
 pub use stats::Stats;

@@ -12,7 +12,6 @@
 //! 1. The lengths of the waiting records sum up to what waits in each buffer.
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::id::{DeviceSlot, SessionId, UserSlot};
@@ -50,10 +49,11 @@ pub(crate) struct Outbox {
     records: VecDeque<Record>,
     told: Flat<SessionId>,
     displaced: Flat<DeviceSlot>,
-    custom: String,
-    custom_read: usize,
+    custom: Flat<u8>,
     /// How many records were ever made.
     made: u64,
+    /// How many were made since none waited.
+    burst: usize,
 }
 
 impl Outbox {
@@ -81,7 +81,7 @@ impl Outbox {
         self.push(at, Kind::Event { device, action, reason, displaced });
     }
 
-    /// Adds a status output; `tell` appends the sessions to tell. Returns how many they are.
+    /// Adds a status output; `tell` appends the sessions to tell.
     pub(crate) fn status(
         &mut self,
         at: Timestamp,
@@ -89,19 +89,15 @@ impl Outbox {
         state: State,
         custom: &str,
         tell: impl FnOnce(&mut Vec<SessionId>),
-    ) -> usize {
+    ) {
         self.told.make_room();
         let first = self.told.items.len();
         tell(&mut self.told.items);
-        let told = self.told.items.len() - first;
-        if self.custom_read == self.custom.len() || self.custom_read > self.custom.len() / 2 {
-            self.custom.drain(..self.custom_read);
-            self.custom_read = 0;
-        }
-        self.custom.push_str(custom);
+        let told = (self.told.items.len() - first) as u32;
+        self.custom.make_room();
+        self.custom.items.extend_from_slice(custom.as_bytes());
         let custom = custom.len() as u32;
-        self.push(at, Kind::Status { user, state, custom, told: told as u32 });
-        told
+        self.push(at, Kind::Status { user, state, custom, told });
     }
 
     /// Takes out the oldest record.
@@ -115,13 +111,12 @@ impl Outbox {
                 (told, custom) = (sessions as usize, bytes as usize);
             }
         }
-        let custom_start = self.custom_read;
-        self.custom_read += custom;
         Some(Popped {
             record,
             told: self.told.read(told),
             displaced: self.displaced.read(displaced),
-            custom: self.custom.get(custom_start..self.custom_read).unwrap_or_default(),
+            // The bytes of whole texts, so the check never fails.
+            custom: core::str::from_utf8(self.custom.read(custom)).unwrap_or_default(),
         })
     }
 
@@ -135,6 +130,14 @@ impl Outbox {
     }
 
     fn push(&mut self, at: Timestamp, kind: Kind) {
+        // As with the flat buffers, room for a burst shrinks by halves once it has passed.
+        if self.records.is_empty() {
+            if self.records.capacity() > ROOM_KEPT.max(8 * self.burst) {
+                self.records.shrink_to(self.records.capacity() / 2);
+            }
+            self.burst = 0;
+        }
+        self.burst += 1;
         self.records.push_back(Record { at, kind });
         self.made += 1;
     }
@@ -153,13 +156,16 @@ impl Outbox {
         }
         if sessions != self.told.waiting()
             || devices != self.displaced.waiting()
-            || bytes != self.custom.len() - self.custom_read
+            || bytes != self.custom.waiting()
         {
             return Err("outbox 1: the lengths do not sum up to what waits");
         }
         Ok(())
     }
 }
+
+/// The room, in items, that a buffer never gives back.
+const ROOM_KEPT: usize = 4_096;
 
 /// A buffer that is written at its end and read from its front.
 #[derive(Clone, Debug)]
@@ -175,9 +181,6 @@ impl<T> Default for Flat<T> {
 }
 
 impl<T> Flat<T> {
-    /// The room that is never given back.
-    const KEPT: usize = 4_096;
-
     /// Drops what has been read, once that is all, or most of much.
     fn make_room(&mut self) {
         if self.read == self.items.len() {
@@ -185,10 +188,10 @@ impl<T> Flat<T> {
             self.items.clear();
             self.read = 0;
             // After a burst the room shrinks by halves, so that steady use never allocates.
-            if self.items.capacity() > Self::KEPT.max(8 * used) {
+            if self.items.capacity() > ROOM_KEPT.max(8 * used) {
                 self.items.shrink_to(self.items.capacity() / 2);
             }
-        } else if self.read > Self::KEPT && self.read > self.items.len() / 2 {
+        } else if self.read > ROOM_KEPT && self.read > self.items.len() / 2 {
             self.items.drain(..self.read);
             self.read = 0;
         }

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 ///
 /// Exhaustive on purpose: each kind demands an action, and a new kind must not be overlooked.
 #[expect(clippy::exhaustive_enums, reason = "each kind demands an action of the host")]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an output that is dropped is an action not taken"]
 pub enum Output<'a, U> {
     /// Close the link of a session that has ended.
@@ -28,7 +28,7 @@ pub enum Output<'a, U> {
 /// There is none for a session that the host itself ended, by
 /// [`logout`](crate::Engine::logout) or [`link_closed`](crate::Engine::link_closed).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Close<'a, U> {
     /// When the session ended.
     pub at: Timestamp,
@@ -91,7 +91,7 @@ impl CloseReason {
 
 /// Something for the app's back end to hear (EV-1).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a, U> {
     /// When it happened.
     pub at: Timestamp,
@@ -142,7 +142,7 @@ impl Action {
     }
 }
 
-/// Why it happened.
+/// Why it happened, in the vendor's words: to register is to log in.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
@@ -229,6 +229,14 @@ impl<'a> Displaced<'a> {
     }
 }
 
+impl PartialEq for Displaced<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Displaced<'_> {}
+
 impl fmt::Debug for Displaced<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
@@ -237,7 +245,7 @@ impl fmt::Debug for Displaced<'_> {
 
 /// A user's new state and custom status, and whom to tell (NO-1).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusChange<'a, U> {
     /// When it changed.
     pub at: Timestamp,
@@ -250,4 +258,19 @@ pub struct StatusChange<'a, U> {
     /// The sessions to tell, each once: his own, then those of his watchers, in no order that
     /// means anything. All existed right after the change (NO-5); one may have ended since.
     pub to: &'a [SessionId],
+}
+
+/// One logged-in device, from [`Engine::devices`](crate::Engine::devices) and
+/// [`Engine::owner`](crate::Engine::owner).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceRef<'a, U> {
+    /// Whose device.
+    pub user: &'a U,
+    /// Where the device lives.
+    pub platform: Platform,
+    /// The device.
+    pub device: &'a DeviceId,
+    /// Its session; `None` for a push registration.
+    pub session: Option<SessionId>,
 }

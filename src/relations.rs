@@ -128,6 +128,7 @@ impl Relations {
                 lists.subscriptions -= 1;
                 if lists.watched[at] & FRIEND == 0 {
                     lists.watched.remove(at);
+                    shrink(&mut lists.watched);
                     self.unlink(watcher, target);
                 } else {
                     lists.watched[at] &= !SUBSCRIPTION;
@@ -190,6 +191,7 @@ impl Relations {
             let last_other = lists.subscriptions_start() - 1;
             lists.watched.swap(at, last_other);
             lists.watched.remove(last_other);
+            shrink(&mut lists.watched);
             self.unlink(owner, friend);
         }
     }
@@ -208,6 +210,7 @@ impl Relations {
                 lists.subscriptions -= u32::from(entry & SUBSCRIPTION != 0);
                 lists.friends -= u32::from(entry & FRIEND != 0);
                 lists.watched.remove(at);
+                shrink(&mut lists.watched);
             }
             self.edges -= 1;
             others.push(watcher);
@@ -225,6 +228,17 @@ impl Relations {
     pub(crate) fn friends(&self, owner: UserSlot) -> impl Iterator<Item = UserSlot> {
         let friends = self.lists[owner.index()].watched.iter().filter(|&entry| entry & FRIEND != 0);
         friends.map(|entry| UserSlot(entry & SLOT))
+    }
+
+    /// Returns whether the user is in the watcher's subscription list.
+    pub(crate) fn is_subscribed(&self, watcher: UserSlot, target: UserSlot) -> bool {
+        let lists = &self.lists[watcher.index()];
+        find(&lists.watched[lists.subscriptions_start()..], target.0).is_some()
+    }
+
+    /// Gives back what memory the lists of a user without relations still hold.
+    pub(crate) fn forget(&mut self, user: UserSlot) {
+        self.lists[user.index()] = Lists::default();
     }
 
     /// Returns the entries of the user's watchers; [`Kinds`] reads them.

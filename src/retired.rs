@@ -7,11 +7,17 @@ use alloc::vec::Vec;
 /// retired has been handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct Retired<T> {
-    /// Retired since the last [`Retired::release`].
+    /// Retired in this step, or since the last [`Retired::stamp`].
     fresh: Vec<T>,
     /// With how many outputs had been made by then, which never decreases.
     waiting: VecDeque<(u64, T)>,
 }
+
+/// How many slots one call frees at most.
+const FREED_AT_ONCE: usize = 32;
+
+/// The room, in slots, that is never given back.
+const ROOM_KEPT: usize = 4_096;
 
 impl<T> Default for Retired<T> {
     fn default() -> Self {
@@ -25,16 +31,26 @@ impl<T: Copy> Retired<T> {
         self.fresh.push(slot);
     }
 
-    /// Gives the slots to `free` that no waiting output names: `made` outputs were made so far, and
-    /// the first `taken` of them are done with. To be called between steps. Amortised O(1) a slot.
-    pub(crate) fn release(&mut self, made: u64, taken: u64, mut free: impl FnMut(T)) {
-        self.waiting.extend(self.fresh.drain(..).map(|slot| (made, slot)));
-        while let Some(&(needed, slot)) = self.waiting.front() {
-            if needed > taken {
-                break;
+    /// Notes that `made` outputs were made so far. To be called between steps.
+    #[inline]
+    pub(crate) fn stamp(&mut self, made: u64) {
+        if !self.fresh.is_empty() {
+            self.waiting.extend(self.fresh.drain(..).map(|slot| (made, slot)));
+        }
+    }
+
+    /// Gives slots to `free` that no waiting output names, the first `taken` outputs being done
+    /// with. A call frees a few, so that none is long; there are more calls than slots.
+    pub(crate) fn release(&mut self, taken: u64, mut free: impl FnMut(T)) {
+        for _ in 0..FREED_AT_ONCE {
+            match self.waiting.front() {
+                Some(&(needed, slot)) if needed <= taken => free(slot),
+                _ => break,
             }
             self.waiting.pop_front();
-            free(slot);
+        }
+        if self.waiting.is_empty() && self.waiting.capacity() > ROOM_KEPT {
+            self.waiting.shrink_to(self.waiting.capacity() / 2);
         }
     }
 
@@ -56,13 +72,16 @@ mod tests {
         let mut retired = Retired::default();
         let mut freed = Vec::new();
         retired.push(1);
-        retired.release(5, 4, |slot| freed.push(slot));
+        retired.stamp(5);
+        retired.release(4, |slot| freed.push(slot));
         retired.push(2);
-        retired.release(7, 5, |slot| freed.push(slot));
+        retired.stamp(7);
+        retired.release(5, |slot| freed.push(slot));
         assert_eq!((freed.as_slice(), retired.len()), ([1].as_slice(), 1));
         retired.push(3);
         assert!(retired.iter().eq([3, 2]));
-        retired.release(7, 7, |slot| freed.push(slot));
+        retired.stamp(7);
+        retired.release(7, |slot| freed.push(slot));
         assert_eq!((freed.as_slice(), retired.len()), ([1, 2, 3].as_slice(), 0));
     }
 }

@@ -14,7 +14,7 @@ use core::fmt;
 /// assert_eq!(u8::from(VendorStatus::from(State::Offline)), 3);
 /// ```
 #[expect(clippy::exhaustive_enums, reason = "the three states are the rules' own")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),

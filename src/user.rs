@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //!
-//! 16 bytes a user, and one box of 112 bytes for those who have a custom status, notes, timers or
-//! buckets that are not full. Buckets are a box of their own.
+//! 16 bytes a user, and one box of 136 bytes for those who have or had a custom status, notes,
+//! timers or buckets. Buckets are a box of their own.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub(crate) const NOTES_MAX: usize = 16;
 
 /// How long a kick while away is remembered: seven days (ML-10).
-const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+pub(crate) const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What is kept of one user.
 #[derive(Clone, Debug)]

@@ -130,9 +130,10 @@ fn devices_and_owners_can_be_read() {
     assert_eq!(engine.link_closed(NOW, phone), Ok(()));
     let devices = engine.devices("ann").map(|known| (known.platform, known.session));
     assert!(devices.eq([(Platform::Iphone, None), (Platform::Web, Some(tab))]));
-    let owner = engine.owner(tab).map(|(user, platform, device)| (&user[..], platform, device));
+    let owner = engine.owner(tab).map(|known| (&known.user[..], known.platform, known.device));
     assert_eq!(owner, Some(("ann", Platform::Web, &DeviceId::new("d"))));
     assert_eq!((engine.owner(phone), engine.devices("bob").count()), (None, 0));
+    assert_eq!(engine.now(), NOW);
 }
 
 /// What a login's event displays is about that login, however many devices there are.

@@ -237,6 +237,46 @@ fn a_mass_expiry_comes_in_bounded_pieces() {
     assert!((USERS as usize / bound..100).contains(&calls), "{calls} calls");
 }
 
+/// BI-3: watchers who are away take work too, though nobody is told.
+#[test]
+fn watchers_who_are_away_count_as_work() {
+    const WATCHERS: u64 = 1_000;
+    let mut engine = Engine::<u64>::new(Config::default());
+    for user in 0..50 {
+        let device = DeviceId::new("d");
+        engine.login(at(0), &user, Platform::Mac, device, LoginKind::Login).expect("accepted");
+        for watcher in 100..100 + WATCHERS {
+            engine.add_friend(at(0), &watcher, &user).expect("two valid ids");
+        }
+    }
+    waiting(&mut engine);
+    let steps_max = engine.config().timer_work_max().div_ceil(WATCHERS) as usize;
+    while engine.poll_timeout().is_some_and(|next| next <= at(400_000)) {
+        engine.handle_timeout(at(400_000));
+        let (outputs, told) = waiting(&mut engine);
+        assert!(outputs <= 3 * steps_max && told == 0, "{outputs} outputs told {told}");
+    }
+    assert_eq!(engine.stats().sessions, 0);
+}
+
+/// BI-3, LV-6: whoever polls late, what has ended is let go bit by bit, and no slot is lost.
+#[test]
+fn a_host_that_never_drains_the_last_output_keeps_nothing_for_it() {
+    let mut engine = Engine::<u64>::new(Config::default());
+    let device = || DeviceId::new("a device id of more than twenty-two bytes");
+    for user in 0..10_000 {
+        engine.login(at(0), &user, Platform::Mac, device(), LoginKind::Login).expect("accepted");
+        engine.remove_user(at(0), &user).expect("it is valid");
+        while engine.stats().pending_outputs > 1 {
+            assert!(engine.poll_output().is_some());
+        }
+        if user % 1_000 == 0 {
+            assert_eq!(engine.check_invariants(), Ok(()));
+        }
+    }
+    assert_eq!((engine.stats().users, engine.stats().pending_outputs), (0, 1));
+}
+
 /// BI-3: a step that tells many ends the call; the next begins a new one.
 #[test]
 fn a_call_ends_after_the_fan_out_that_reaches_the_bound() {

@@ -1,4 +1,5 @@
-//! The form in which a configuration is written down by `serde`.
+//! The form in which a configuration is written down by `serde`: its keys are those of the trace
+//! format and of [`ConfigError::field`].
 
 use crate::bucket::{Api, Rate};
 use crate::config::{Accounts, Config, ConfigBuilder, ConfigError, KickedAway, Limit, Timeout};
@@ -7,7 +8,7 @@ use crate::policy::Policy;
 use crate::tier::Tier;
 
 macro_rules! section {
-    ($name:ident { $($field:ident: $type:ty = $key:expr),* $(,)? } by $get:ident) => {
+    ($name:ident { $($field:ident: $type:ty = $get:ident($key:expr)),* $(,)? }) => {
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
         struct $name { $($field: $type),* }
@@ -31,39 +32,36 @@ macro_rules! section {
 }
 
 section!(Instances {
-    android: u64 = Platform::Android,
-    iphone: u64 = Platform::Iphone,
-    ipad: u64 = Platform::Ipad,
-    windows: u64 = Platform::Windows,
-    mac: u64 = Platform::Mac,
-    linux: u64 = Platform::Linux,
-    web: u64 = Platform::Web,
-} by max_instances);
+    android: u64 = max_instances(Platform::Android),
+    iphone: u64 = max_instances(Platform::Iphone),
+    ipad: u64 = max_instances(Platform::Ipad),
+    windows: u64 = max_instances(Platform::Windows),
+    mac: u64 = max_instances(Platform::Mac),
+    linux: u64 = max_instances(Platform::Linux),
+    web: u64 = max_instances(Platform::Web),
+});
 
 section!(Limits {
-    subscriptions: u64 = Limit::Subscriptions,
-    query_users: u64 = Limit::QueryUsers,
-    subscribe_users: u64 = Limit::SubscribeUsers,
-    unsubscribe_users: u64 = Limit::UnsubscribeUsers,
-    friends: u64 = Limit::Friends,
-    custom_status_bytes: u64 = Limit::CustomStatusBytes,
-} by limit);
-
-section!(Rates {
-    query: Rate = Api::Query,
-    subscribe: Rate = Api::Subscribe,
-    unsubscribe: Rate = Api::Unsubscribe,
-} by rate);
+    subscriptions: u64 = limit(Limit::Subscriptions),
+    query_users: u64 = limit(Limit::QueryUsers),
+    subscribe_users: u64 = limit(Limit::SubscribeUsers),
+    unsubscribe_users: u64 = limit(Limit::UnsubscribeUsers),
+    friends: u64 = limit(Limit::Friends),
+    custom_status_bytes: u64 = limit(Limit::CustomStatusBytes),
+    query_rate: Rate = rate(Api::Query),
+    subscribe_rate: Rate = rate(Api::Subscribe),
+    unsubscribe_rate: Rate = rate(Api::Unsubscribe),
+});
 
 section!(Timeouts {
-    native: u64 = Timeout::Native,
-    web: u64 = Timeout::Web,
-    mini_program: u64 = Timeout::MiniProgram,
-    background: u64 = Timeout::Background,
-    exit: u64 = Timeout::Exit,
-    push: u64 = Timeout::Push,
-    clear_subscriptions: u64 = Timeout::ClearSubscriptions,
-} by timeout);
+    native: u64 = timeout(Timeout::Native),
+    web: u64 = timeout(Timeout::Web),
+    mini_program: u64 = timeout(Timeout::MiniProgram),
+    background: u64 = timeout(Timeout::Background),
+    exit: u64 = timeout(Timeout::Exit),
+    push: u64 = timeout(Timeout::Push),
+    clear_subscriptions: u64 = timeout(Timeout::ClearSubscriptions),
+});
 
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,7 +74,6 @@ pub(super) struct Draft {
     max_instances: Instances,
     kicked_away: KickedAway,
     limits: Limits,
-    rates: Rates,
     timeouts: Timeouts,
     timer_work_max: u64,
 }
@@ -98,7 +95,6 @@ impl From<Config> for Draft {
             max_instances: Instances::read(&config),
             kicked_away: config.kicked_away(),
             limits: Limits::read(&config),
-            rates: Rates::read(&config),
             timeouts: Timeouts::read(&config),
             timer_work_max: config.timer_work_max(),
         }
@@ -119,7 +115,6 @@ impl TryFrom<Draft> for Config {
             .timer_work_max(draft.timer_work_max);
         let builder = draft.max_instances.write(builder);
         let builder = draft.limits.write(builder);
-        let builder = draft.rates.write(builder);
         draft.timeouts.write(builder).build()
     }
 }

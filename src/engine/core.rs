@@ -6,11 +6,12 @@
 //!
 //! 1. A device is in the list of the user whom it names; its session, if any, is live and names it,
 //!    and is among those that reach the user.
-//! 2. A user has a push expiry exactly while his state is PushOnline, and a clearing only while he
-//!    is not Online and his subscription list is not empty, but for deadlines that never come.
+//! 2. A user has a push expiry exactly while his state is PushOnline, but for deadlines that never
+//!    come, and a clearing only while he is not Online.
 //! 3. Every deadline of a session or user has a timer that is popped no later.
 //! 4. A user of whom nothing is left is not kept, once [`Core::take_idle`] is drained.
-//! 5. Notes, devices and custom statuses are within their limits.
+//! 5. Notes are within their limit, and only who is Online has a custom status.
+//! 6. No timer is popped before `due_from`.
 
 use alloc::vec::Vec;
 
@@ -27,7 +28,7 @@ use crate::sessions::Sessions;
 use crate::status::State;
 use crate::time::Timestamp;
 use crate::timer::{Batch, Owner, Wheel};
-use crate::user::{Armed, NOTES_MAX, User};
+use crate::user::{Armed, NOTE_MS, NOTES_MAX, User};
 
 /// Everything but the users' ids.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Core {
     pub(super) due: Batch,
     pub(super) due_at: Timestamp,
     pub(super) users: Vec<User>,
+    /// How many users the sweep of changed rates has reached.
+    pub(super) swept: usize,
     pub(super) devices: Devices,
     pub(super) sessions: Sessions,
     pub(super) reach: Reach,
@@ -69,6 +72,7 @@ impl Core {
             due: Batch::default(),
             due_at: Timestamp::ZERO,
             users: Vec::new(),
+            swept: 0,
             devices: Devices::default(),
             sessions: Sessions::default(),
             reach: Reach::default(),
@@ -208,6 +212,7 @@ impl Core {
         while let Some(user) = self.idle.pop() {
             if self.has_nothing(user) {
                 self.users[user.index()] = User::UNUSED;
+                self.relations.forget(user);
                 self.wheel.cancel(Owner::User(user.0));
                 return Some(user);
             }
@@ -231,14 +236,17 @@ impl Core {
         extras.notes.expire(self.latest);
         let gone_at = extras.notes.gone_at();
         let full_at = extras.buckets.as_mut().map(|buckets| buckets.full_at(&self.rates));
-        let mut forgetting = Some(Timestamp::ZERO);
-        for at in [gone_at, full_at].into_iter().flatten() {
-            forgetting = forgetting.and_then(|latest| at.map(|at| latest.max(at)));
-        }
-        if forgetting.is_some_and(|at| at <= self.latest) {
+        let mut undone_at = [gone_at, full_at].into_iter().flatten();
+        if undone_at.clone().all(|at| at.is_some_and(|at| at <= self.latest)) {
             return true;
         }
-        extras.forgetting = forgetting;
+        // A change of rate may bring that moment nearer, so it is looked at again before long.
+        let again = self.latest.checked_add(NOTE_MS);
+        let last = undone_at.try_fold(Timestamp::ZERO, |last, at| at.map(|at| at.max(last)));
+        extras.forgetting = match (last, again) {
+            (Some(last), Some(again)) => Some(last.min(again)),
+            (last, again) => last.or(again),
+        };
         self.arm_user(slot);
         false
     }
@@ -248,14 +256,18 @@ impl Core {
         self.reach.check_invariants()?;
         self.relations.check_invariants()?;
         self.wheel.check_invariants()?;
+        self.due.check_invariants()?;
         self.outbox.check_invariants()?;
         let (mut devices, mut sessions) = (0, 0);
         for (slot, user) in self.users.iter().enumerate() {
             let slot = UserSlot(slot as u32);
             let mut live = Vec::new();
-            for (_, device) in self.devices_of(slot) {
+            for (at, device) in self.devices_of(slot) {
                 devices += 1;
                 live.extend(device.session);
+                if device.session.is_some_and(|session| self.sessions.device(session) != Some(at)) {
+                    return Err("core 1: a session does not name its device");
+                }
                 if device.user != slot || device.session.is_none() && !device.platform.can_push() {
                     return Err("core 1: a device is in a list where it does not belong");
                 }
@@ -268,6 +280,9 @@ impl Core {
         }
         if devices != self.devices.len() || sessions != self.sessions.len() {
             return Err("core 1: a device or session is nobody's");
+        }
+        if self.next_timeout().is_some_and(|next| next < self.due_from) {
+            return Err("core 6: a timer is popped before `due_from`");
         }
         Ok(())
     }

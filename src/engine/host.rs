@@ -3,6 +3,7 @@
 
 use core::hash::BuildHasher;
 
+use crate::bucket::SWEEP;
 use crate::config::{Accounts, Config, ConfigError, Limit};
 use crate::engine::Engine;
 use crate::engine::core::Core;
@@ -212,7 +213,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(1); after each 1,024 changes of a rate once O(users), to convert their buckets.
+    /// O(1); a change of a rate also converts the buckets of one in 512 users.
     ///
     /// # Examples
     ///
@@ -250,13 +251,24 @@ impl Core {
 
     fn reconfigure(&mut self, now: Timestamp, config: Config) {
         if self.rates.note(now, config.rates()) {
-            let Self { users, rates, .. } = self;
-            let extras = users.iter_mut().filter_map(|user| user.extras.as_mut());
-            for buckets in extras.filter_map(|extras| extras.buckets.as_mut()) {
-                buckets.catch_up(rates);
-            }
-            self.rates.forget();
+            self.sweep_buckets();
         }
         self.config = config;
+    }
+
+    /// Has the buckets of the next few users catch up with the rates.
+    fn sweep_buckets(&mut self) {
+        let Self { users, rates, swept, .. } = self;
+        let count = users.len() / SWEEP + 1;
+        let extras =
+            users.iter_mut().skip(*swept).take(count).filter_map(|user| user.extras.as_mut());
+        for buckets in extras.filter_map(|extras| extras.buckets.as_mut()) {
+            buckets.catch_up(rates);
+        }
+        *swept += count;
+        if *swept >= users.len() {
+            *swept = 0;
+            rates.finish_sweep();
+        }
     }
 }

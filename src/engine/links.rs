@@ -47,7 +47,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ) -> Result<SessionId, LoginError> {
         let now = self.enter(now);
         self.check_id(user)?;
-        if !self.core.sessions.has_room() {
+        if !self.core.sessions.has_room() || !self.core.devices.has_room() {
             return Err(LoginError::Full(EngineFull));
         }
         let user = match self.directory.find(user) {
@@ -118,7 +118,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(1): one comparison and one store. The timer is put back later, at most once a timeout.
+    /// O(1): one comparison and one store. The timer is put back later, a few times a timeout at
+    /// most.
     #[inline]
     pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         let now = self.enter(now);
@@ -308,7 +309,7 @@ impl Core {
 
     /// Ends a live session: by the engine, with the reason for the host, or by host or client. A
     /// broken link leaves a push registration where there can be one (ST-5); a log-out leaves none
-    /// (ST-4). Returns how many sessions are told.
+    /// (ST-4). Returns how many sessions and edges that took.
     pub(super) fn end_link(
         &mut self,
         now: Timestamp,

@@ -11,13 +11,13 @@ use ::core::fmt;
 use ::core::hash::BuildHasher;
 
 use crate::config::Config;
+use crate::devices::Device;
 use crate::directory::Directory;
 use crate::error::{EngineFull, InputError, InvalidUserId};
-use crate::id::{DeviceId, SessionId, UserSlot};
-use crate::input::{Answer, Input, LoggedIn};
+use crate::id::{SessionId, UserSlot};
+use crate::input::{Answer, Input};
 use crate::outbox::Kind;
-use crate::output::{Close, Displaced, Event, Output, StatusChange};
-use crate::platform::Platform;
+use crate::output::{Close, DeviceRef, Displaced, Event, Output, StatusChange};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::user_id::UserId;
@@ -42,18 +42,18 @@ use self::core::Core;
 /// - **Time and news**: [`handle_timeout`](Self::handle_timeout),
 ///   [`poll_timeout`](Self::poll_timeout), [`poll_output`](Self::poll_output).
 ///
-/// [`apply`](Self::apply) takes any input as a value. The getters ([`config`](Self::config),
-/// [`stats`](Self::stats), [`devices`](Self::devices), [`owner`](Self::owner),
-/// [`subscriptions`](Self::subscriptions), [`friends`](Self::friends)) change nothing and let no
-/// time pass.
+/// [`apply`](Self::apply) takes any input as a value. The getters ([`now`](Self::now),
+/// [`config`](Self::config), [`stats`](Self::stats), [`devices`](Self::devices),
+/// [`owner`](Self::owner), [`subscriptions`](Self::subscriptions), [`friends`](Self::friends))
+/// change nothing and let no time pass.
 ///
 /// # Time
 ///
 /// Every input carries `now`. Before it is looked at, every timer due by then fires, at its own
-/// deadline (TI-3); an earlier stamp than the latest counts as the latest (TI-2). A host that was
-/// away for long calls [`handle_timeout`](Self::handle_timeout) first, until
-/// [`poll_timeout`](Self::poll_timeout) is later than now: that call has a bound of work, while any
-/// other input fires all that is due before it, however much that is.
+/// deadline (TI-3), and adds to the cost of that input; an earlier stamp than the latest counts as
+/// the latest (TI-2). A host that was away for long calls [`handle_timeout`](Self::handle_timeout)
+/// first, until [`poll_timeout`](Self::poll_timeout) is later than now: that call has a bound of
+/// work, while any other input fires all that is due before it, however much that is.
 ///
 /// # Outputs
 ///
@@ -141,7 +141,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(work bound), and one last fan-out. Called early it does nothing.
+    /// O(work bound), and whatever the last timer does. Called early it does nothing.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.release();
         self.core.pass_time(now, self.core.config.timer_work_max());
@@ -165,7 +165,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(1). Nothing is allocated or cloned.
+    /// Amortised O(1). Nothing is allocated or cloned for it.
     #[must_use = "an output that is dropped is an action not taken"]
     pub fn poll_output(&mut self) -> Option<Output<'_, U>> {
         self.release();
@@ -255,6 +255,12 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         Ok(Answer::Done)
     }
 
+    /// Returns the latest stamp that the engine has taken: an earlier one counts as this (TI-2).
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.latest
+    }
+
     /// Returns the configuration in force.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -267,13 +273,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// # Complexity
     ///
     /// O(1) expected, and O(devices) for the walk.
-    pub fn devices(&self, user: &U::Borrowed) -> impl Iterator<Item = LoggedIn<'_>> {
+    pub fn devices(&self, user: &U::Borrowed) -> impl Iterator<Item = DeviceRef<'_, U>> {
         let user = self.directory.find(user).into_iter();
-        user.flat_map(|user| self.core.devices_of(user)).map(|(_, device)| LoggedIn {
-            platform: device.platform,
-            device: &device.id,
-            session: device.session,
-        })
+        user.flat_map(|user| self.core.devices_of(user)).map(|(_, device)| self.device_ref(device))
     }
 
     /// Returns whose session this is, and of which device; `None` if it has ended.
@@ -282,9 +284,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// O(1).
     #[must_use]
-    pub fn owner(&self, session: SessionId) -> Option<(&U, Platform, &DeviceId)> {
-        let device = self.core.devices.get(self.core.sessions.device(session)?);
-        Some((self.directory.id(device.user), device.platform, &device.id))
+    pub fn owner(&self, session: SessionId) -> Option<DeviceRef<'_, U>> {
+        let device = self.core.sessions.device(session)?;
+        Some(self.device_ref(self.core.devices.get(device)))
     }
 
     /// Walks a user's subscription list, oldest first, as the last input left it.
@@ -339,7 +341,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         }
     }
 
-    /// Checks the engine's own data structures, for tests and fuzzing.
+    /// Checks the engine's own data structures, for tests and fuzzing. What the texts say may
+    /// change with any version.
     ///
     /// # Errors
     ///
@@ -356,9 +359,14 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// Takes the stamp of an input and fires all that is due by then.
     #[inline]
     fn enter(&mut self, now: Timestamp) -> Timestamp {
-        let now = self.core.enter(now);
+        let now = self.core.pass_time(now, u64::MAX);
         self.forget_idle();
         now
+    }
+
+    fn device_ref<'a>(&'a self, device: &'a Device) -> DeviceRef<'a, U> {
+        let Device { platform, session, .. } = *device;
+        DeviceRef { user: self.directory.id(device.user), platform, device: &device.id, session }
     }
 
     fn check_id(&self, user: &U::Borrowed) -> Result<(), InvalidUserId> {
@@ -379,13 +387,17 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         while let Some(user) = self.core.take_idle() {
             self.directory.forget(user);
         }
+        let (made, _) = self.core.outbox.progress();
+        self.core.devices.stamp(made);
+        self.directory.stamp(made);
     }
 
     /// Takes slots back that only outputs named which have been handed out.
     fn release(&mut self) {
         let (made, taken) = self.core.outbox.progress();
-        self.core.devices.release(made, taken);
-        self.directory.release(made, taken);
+        self.core.devices.stamp(made);
+        self.core.devices.release(taken);
+        self.directory.release(taken);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 impl Core {
     /// Ends a step that touched the user, whose state was `before`: arms and cancels what his state
     /// entails, and gives the step's one status output if anything changed. Returns how many
-    /// sessions it tells.
+    /// sessions and edges that took.
     pub(super) fn finish_step(
         &mut self,
         now: Timestamp,
@@ -21,11 +21,11 @@ impl Core {
         if before != after {
             custom_changed |= self.change_state(now, user, before, after);
         }
-        let told = if before != after || custom_changed { self.tell(now, user, after) } else { 0 };
+        let work = if before != after || custom_changed { self.tell(now, user, after) } else { 0 };
         if after == State::Offline {
             self.note_idle(user);
         }
-        told
+        work
     }
 
     /// Arms and cancels what a change of state entails (ST-6, ST-7, SU-9), and clears the custom
@@ -47,7 +47,8 @@ impl Core {
         if after == State::PushOnline {
             push_expiry = self.armed(now, Timeout::Push);
         }
-        let record = &mut self.users[user.index()];
+        let Self { users, rates, .. } = self;
+        let record = &mut users[user.index()];
         if record.extras.is_none() && clearing.is_none() && push_expiry.is_none() {
             return false;
         }
@@ -59,21 +60,24 @@ impl Core {
         let had_custom = leaves_online && !extras.custom.is_empty();
         if leaves_online {
             extras.custom.clear();
+            let is_full = |full_at: Option<Timestamp>| full_at.is_some_and(|at| at <= now);
+            extras.buckets.take_if(|buckets| is_full(buckets.full_at(rates)));
         }
         self.arm_user(user);
         had_custom
     }
 
     /// Gives a status output to the user's own sessions and those of his watchers (NO-2, NO-4).
-    /// Returns how many sessions it tells.
+    /// Returns how many sessions and edges that took.
     pub(super) fn tell(&mut self, now: Timestamp, user: UserSlot, state: State) -> usize {
         let kinds = self.kinds();
         let Self { outbox, reach, relations, users, .. } = self;
         let custom = users[user.index()].custom();
+        let (own, watchers) = (reach.of(user), relations.watchers(user));
         outbox.status(now, user, state, custom, |told| {
-            told.extend_from_slice(reach.of(user));
-            let watchers = relations.watchers(user);
+            told.extend_from_slice(own);
             kinds.gather(reach, watchers, told);
-        })
+        });
+        own.len() + watchers.len()
     }
 }

@@ -59,7 +59,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(users named) expected, with one allocation for the answer.
+    /// O(users named) expected. The answer is allocated at once; ids and custom statuses that are
+    /// texts are cloned.
     pub fn query(
         &mut self,
         now: Timestamp,
@@ -76,7 +77,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         if users.iter().any(|user| user.borrow() != own_id) {
             self.core.admit_request(now, me, Api::Query)?;
         }
-        let mut answer = Queried { statuses: Vec::new(), failures: Vec::new() };
+        let mut answer =
+            Queried { statuses: Vec::with_capacity(users.len()), failures: Vec::new() };
         for user in users {
             let user = user.borrow();
             match self.resolve(user) {
@@ -124,24 +126,23 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.core.check_count(users.len(), Limit::SubscribeUsers)?;
         self.core.admit_request(now, me, Api::Subscribe)?;
         let mut failures = Vec::new();
-        // Out of the list and not back in it, in the order of the last eviction (SU-6).
         let mut evicted = core::mem::take(&mut self.core.others);
         for user in users {
             let user = user.borrow();
             match self.resolve_target(me, user) {
                 Ok(target) => {
-                    evicted.retain(|&other| other != target);
                     let cap = self.core.config.limit(Limit::Subscriptions);
                     self.core.relations.subscribe(me, target, cap, &mut evicted);
                 }
                 Err(reason) => failures.push(failure::<U>(user, reason)),
             }
         }
-        let named = evicted.iter().map(|&other| self.directory.id(other).clone()).collect();
+        let gone = self.core.last_evictions(me, &evicted);
+        let gone = gone.into_iter().map(|other| self.directory.id(other).clone()).collect();
         self.core.others = evicted;
         self.core.note_others_idle();
         self.forget_idle();
-        Ok(Subscribed { evicted: named, failures })
+        Ok(Subscribed { evicted: gone, failures })
     }
 
     /// Takes up to [`Limit::UnsubscribeUsers`] users out of the subscription list of the session's
@@ -265,6 +266,23 @@ impl Core {
         self.outbox.event(now, device, Action::CustomStatusChange, Reason::SetCustomStatus, &[]);
         self.finish_step(now, user, State::Online, true);
         Ok(())
+    }
+
+    /// Returns those of the evicted who are not in the list, each once, in the order of their last
+    /// evictions (SU-6).
+    fn last_evictions(&self, watcher: UserSlot, evicted: &[UserSlot]) -> Vec<UserSlot> {
+        let mut latest: Vec<_> = evicted.iter().copied().zip(0..).collect::<Vec<(_, usize)>>();
+        latest.sort_unstable();
+        latest.dedup_by(|later, earlier| {
+            let is_repeat = later.0 == earlier.0;
+            if is_repeat {
+                earlier.1 = later.1;
+            }
+            is_repeat
+        });
+        latest.retain(|&(target, _)| !self.relations.is_subscribed(watcher, target));
+        latest.sort_unstable_by_key(|&(_, at)| at);
+        latest.into_iter().map(|(target, _)| target).collect()
     }
 
     /// Returns what is told of a user.

@@ -14,35 +14,22 @@ const CLEARING_RANK: u64 = 2 << 62;
 const FORGETTING_RANK: u64 = 3 << 62;
 
 impl Core {
-    /// Takes the stamp of an input (TI-2) and fires all that is due up to it (TI-3).
+    /// Takes a stamp (TI-2) and fires what is due up to it (TI-3), until `work_max` units are done.
+    /// Returns the stamp as taken.
     #[inline]
-    pub(super) fn enter(&mut self, now: Timestamp) -> Timestamp {
+    pub(super) fn pass_time(&mut self, now: Timestamp, work_max: u64) -> Timestamp {
         if now < self.latest {
             self.clock_regressions += 1;
         } else {
             self.latest = now;
         }
-        self.run_due(u64::MAX);
-        self.latest
-    }
-
-    /// Takes a stamp (TI-2) and fires what is due up to it, until `work_max` units are done.
-    pub(super) fn pass_time(&mut self, now: Timestamp, work_max: u64) {
-        if now < self.latest {
-            self.clock_regressions += 1;
-        }
-        self.latest = self.latest.max(now);
-        self.run_due(work_max);
-    }
-
-    #[inline]
-    fn run_due(&mut self, work_max: u64) {
         if self.latest >= self.due_from {
             self.run_timers(work_max);
         } else {
             // The wheel goes along, so that what is armed next is not taken for far away.
             self.wheel.advance(self.latest);
         }
+        self.latest
     }
 
     /// Returns when the engine next wants to be called (TI-6).
@@ -108,7 +95,7 @@ impl Core {
         (record.next_deadline(), rank)
     }
 
-    /// Fires a timer at its deadline. Returns how many sessions were told, or edges dropped.
+    /// Fires a timer at its deadline. Returns how many edges and devices that took.
     fn fire(&mut self, owner: Owner) -> usize {
         let at = self.due_at;
         match owner {
@@ -131,12 +118,14 @@ impl Core {
         let Some(extras) = &mut self.users[user.index()].extras else { return 0 };
         if extras.push_expiry.take_if(|armed| armed.at <= at).is_some() {
             let before = self.state(user);
+            let mut work = 0;
             while self.users[user.index()].devices != DeviceSlot::NONE {
                 self.unlink_device(user, self.users[user.index()].devices);
+                work += 1;
             }
-            let told = self.finish_step(at, user, before, false);
+            work += self.finish_step(at, user, before, false);
             self.arm_user(user);
-            return told;
+            return work;
         }
         if extras.clearing.take_if(|armed| armed.at <= at).is_some() {
             self.relations.clear_subscriptions(user, &mut self.others);

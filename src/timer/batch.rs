@@ -1,0 +1,126 @@
+//! What is due at one moment, to be fired in the order of its ranks.
+//!
+//! # Invariants
+//!
+//! 1. A run is sorted; a chain of runs is too, and its lowest waiting rank is among the heads.
+//! 2. `len` counts what waits: what is incoming, and the unread rest of each run.
+//!
+//! # Why runs
+//!
+//! A million owners may be due at once, and neither collecting nor sorting them may take longer
+//! than a call is allowed to work. So they are sorted in runs as they come in, and merged as they
+//! go out: each push and each pop is little work. A run that follows another in order is chained
+//! to it, so that what comes in sorted is not merged at all.
+
+use alloc::collections::BinaryHeap;
+use alloc::collections::binary_heap::PeekMut;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use crate::timer::Owner;
+
+/// What is due at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch {
+    incoming: Vec<(u64, Owner)>,
+    runs: Vec<Run>,
+    /// The lowest rank that waits in each chain, with the run in which it is.
+    heads: BinaryHeap<Reverse<(u64, usize)>>,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    items: Vec<(u64, Owner)>,
+    read: usize,
+    /// The run that follows in order.
+    next: Option<usize>,
+}
+
+/// How many owners are sorted together.
+const RUN_LEN: usize = 1_024;
+
+impl Batch {
+    /// Adds an owner. Ranks differ.
+    pub(crate) fn push(&mut self, rank: u64, owner: Owner) {
+        self.incoming.push((rank, owner));
+        self.len += 1;
+        if self.incoming.len() >= RUN_LEN {
+            self.close_run();
+        }
+    }
+
+    /// Takes out the owner of the lowest rank.
+    pub(crate) fn pop(&mut self) -> Option<Owner> {
+        if !self.incoming.is_empty() {
+            self.close_run();
+        }
+        let mut head = self.heads.peek_mut()?;
+        let nth = head.0.1;
+        let run = &mut self.runs[nth];
+        let (_, owner) = run.items[run.read];
+        run.read += 1;
+        if let Some(&(rank, _)) = run.items.get(run.read) {
+            head.0.0 = rank;
+            drop(head);
+        } else {
+            let (spent, next) = (core::mem::take(&mut run.items), run.next);
+            match next.and_then(|next| Some((self.runs[next].items.first()?.0, next))) {
+                Some(first) => {
+                    head.0 = first;
+                    drop(head);
+                }
+                None => drop(PeekMut::pop(head)),
+            }
+            self.reuse(spent);
+        }
+        self.len -= 1;
+        if self.len == 0 {
+            self.runs.clear();
+        }
+        Some(owner)
+    }
+
+    /// Returns how many owners are waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        let unread = self.runs.iter().map(|run| run.items.len() - run.read.min(run.items.len()));
+        if self.len != self.incoming.len() + unread.sum::<usize>() {
+            return Err("batch 2: the length does not count what waits");
+        }
+        let is_sorted = self.runs.iter().all(|run| run.items.is_sorted());
+        let heads_wait = self.heads.iter().all(|Reverse((rank, nth))| {
+            let run = &self.runs[*nth];
+            run.items.get(run.read).is_some_and(|(waiting, _)| waiting == rank)
+        });
+        if !is_sorted || !heads_wait || self.heads.is_empty() != (self.len == self.incoming.len()) {
+            return Err("batch 1: a head is not the lowest waiting rank of a sorted chain");
+        }
+        Ok(())
+    }
+
+    fn close_run(&mut self) {
+        self.incoming.sort_unstable();
+        let first = self.incoming[0].0;
+        let nth = self.runs.len();
+        let items = core::mem::take(&mut self.incoming);
+        match self.runs.last_mut() {
+            Some(last) if last.items.last().is_some_and(|&(rank, _)| rank < first) => {
+                last.next = Some(nth);
+            }
+            _ => self.heads.push(Reverse((first, nth))),
+        }
+        self.runs.push(Run { items, read: 0, next: None });
+    }
+
+    /// Keeps a spent buffer for what comes in next.
+    fn reuse(&mut self, mut spent: Vec<(u64, Owner)>) {
+        if self.incoming.capacity() == 0 {
+            spent.clear();
+            self.incoming = spent;
+        }
+    }
+}

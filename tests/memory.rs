@@ -1,0 +1,347 @@
+//! What the engine takes: bytes a user and an edge, counted at the allocator, and no allocation at
+//! all where the host calls most.
+//!
+//! Bytes are those that were asked for, without what the allocator adds. Tables double, so the
+//! worlds are made of a power of two of users, and of one more than that, where tables have just
+//! doubled: between these two bounds are all other sizes.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
+
+use presence_engine::{
+    Api, Config, DeviceId, Engine, Limit, LoginKind, Output, Platform, Rate, SessionId, Timeout,
+    Timestamp,
+};
+use rustc_hash::FxBuildHasher;
+
+/// Counts what this thread holds and how often it asks, so that tests that run side by side do not
+/// disturb each other.
+struct Counting;
+
+thread_local! {
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count(grown: isize) {
+    BYTES.set(BYTES.get() + grown);
+    PEAK.set(PEAK.get().max(BYTES.get()));
+}
+
+#[expect(
+    unsafe_code,
+    reason = "an allocator cannot be written without; all is left to the system's"
+)]
+// SAFETY: every call is passed on as it is, and counting neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        count(layout.size() as isize);
+        // SAFETY: the caller keeps the promises of this method, which are those of that one.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // For a moment both blocks may be there.
+        count(new_size as isize);
+        count(-(layout.size() as isize));
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that this thread holds.
+fn held() -> isize {
+    BYTES.get()
+}
+
+/// How often `work` allocates.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = CALLS.get();
+    work();
+    CALLS.get() - before
+}
+
+const NEVER: u64 = 1 << 40;
+const TIMEOUT_MS: u64 = 60_000;
+
+struct World {
+    engine: Engine<u64, FxBuildHasher>,
+    sessions: Vec<SessionId>,
+    now: u64,
+}
+
+impl World {
+    /// Nobody is there, and the list of sessions has room, so that all that is allocated is the
+    /// engine's.
+    fn empty(users: usize) -> Self {
+        let any = Rate::new(NEVER, 1);
+        let config = Api::ALL.into_iter().fold(Config::builder(), |c, api| c.rate(api, any));
+        let config = config.timeout(Timeout::Web, TIMEOUT_MS).limit(Limit::Subscriptions, 200);
+        let config = config.build().expect("the configuration is valid");
+        let engine = Engine::with_hasher(config, FxBuildHasher);
+        Self { engine, sessions: Vec::with_capacity(users), now: 1 }
+    }
+
+    fn online(users: usize) -> Self {
+        let mut world = Self::empty(users);
+        for user in 0..users as u64 {
+            world.login(user);
+        }
+        world
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
+    fn login(&mut self, user: u64) {
+        let (device, kind) = (DeviceId::new("web-1"), LoginKind::Login);
+        let session = self.engine.login(self.at(), &user, Platform::Web, device, kind);
+        self.sessions.push(session.expect("a login of a valid user succeeds"));
+        self.drain();
+    }
+
+    fn subscribe(&mut self, watcher: usize, targets: &[u64]) {
+        let (now, session) = (self.at(), self.sessions[watcher]);
+        for targets in targets.chunks(100) {
+            let done = self.engine.subscribe(now, session, targets).expect("no request is refused");
+            assert!(done.failures.is_empty() && done.evicted.is_empty());
+        }
+    }
+
+    /// Has everybody ask something once, so that what is kept of a user for his rates is there.
+    fn open_buckets(&mut self) {
+        for &session in &self.sessions {
+            let answer = self.engine.query(Timestamp::from_millis(self.now), session, &[NEVER]);
+            assert!(answer.is_ok());
+        }
+    }
+
+    fn drain(&mut self) -> usize {
+        let mut told = 0;
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Status(change) = output {
+                told += change.to.len();
+            }
+        }
+        told
+    }
+
+    fn set_status(&mut self, user: usize, custom: &str) -> usize {
+        let (now, session) = (self.at(), self.sessions[user]);
+        self.engine.set_status(now, session, custom).expect("the session is live");
+        self.drain()
+    }
+
+    /// Lets time pass until nothing is pending.
+    fn run_out(&mut self) {
+        while let Some(next) = self.engine.poll_timeout() {
+            self.engine.handle_timeout(next);
+            self.drain();
+        }
+    }
+}
+
+/// The bytes of one of `count` things, from what was held before them.
+fn bytes_each(before: isize, count: usize) -> f64 {
+    (held() - before) as f64 / count as f64
+}
+
+#[track_caller]
+fn assert_at_most(what: &str, bytes: f64, bound: f64) {
+    println!("{what}: {bytes:.1} bytes, at most {bound}");
+    assert!(bytes <= bound, "{what}: {bytes:.1} bytes, at most {bound}");
+}
+
+/// C1: an edge, everybody watching 200 and watched by 200.
+#[test]
+fn an_edge_of_a_community_is_small() {
+    const EDGE_BYTES_MAX: f64 = 10.5;
+    let (users, edges) = (2_000, 200);
+    let mut world = World::online(users);
+    world.open_buckets();
+    let mut targets = Vec::with_capacity(edges);
+    let before = held();
+    // Lists grow side by side.
+    for from in (0..edges).step_by(50) {
+        for watcher in 0..users {
+            targets.clear();
+            let offsets = (from..from + 50).map(|nth| 1 + nth * 9);
+            targets.extend(offsets.map(|offset| ((watcher + offset) % users) as u64));
+            world.subscribe(watcher, &targets);
+        }
+    }
+    assert_eq!(world.engine.stats().edges, users * edges);
+    assert_at_most("an edge, 200 out and in", bytes_each(before, users * edges), EDGE_BYTES_MAX);
+}
+
+/// C2: an edge of a user whom a hundred thousand watch who watch nobody else.
+#[test]
+fn an_edge_of_a_crowd_is_small() {
+    const EDGE_BYTES_MAX: f64 = 13.0;
+    let watchers = 100_000;
+    let mut world = World::online(watchers + 1);
+    world.open_buckets();
+    let before = held();
+    for watcher in 1..=watchers {
+        world.subscribe(watcher, &[0]);
+    }
+    assert_eq!(world.engine.stats().edges, watchers);
+    assert_at_most("an edge, all watch one", bytes_each(before, watchers), EDGE_BYTES_MAX);
+}
+
+/// C3: a user with one session and no relations, tables full and tables just doubled.
+#[test]
+fn a_user_is_small() {
+    const FULL_BYTES_MAX: f64 = 212.0;
+    const DOUBLED_BYTES_MAX: f64 = 415.0;
+    const PEAK_BYTES_MAX: f64 = 480.0;
+    for (users, bound) in [(1 << 16, FULL_BYTES_MAX), ((1 << 16) + 1, DOUBLED_BYTES_MAX)] {
+        let mut world = World::empty(users);
+        let before = held();
+        PEAK.set(before);
+        for user in 0..users as u64 {
+            world.login(user);
+        }
+        let name = format!("a user, {users} of them");
+        assert_at_most(&name, bytes_each(before, users), bound);
+        let peak = (PEAK.get() - before) as f64 / users as f64;
+        assert_at_most("the same at its peak", peak, PEAK_BYTES_MAX);
+    }
+}
+
+/// TI-8: when all have gone and nothing is left of anybody, what is held are empty tables, which
+/// serve the next as many users without growing.
+#[test]
+fn what_has_ended_is_given_back_or_used_again() {
+    const EMPTY_BYTES_MAX: f64 = 280.0;
+    let users = 1 << 14;
+    let mut world = World::empty(2 * users);
+    let before = held();
+    for user in 0..users as u64 {
+        world.login(user);
+    }
+    world.run_out();
+    let stats = world.engine.stats();
+    assert_eq!((stats.users, stats.sessions, stats.timers), (0, 0, 0));
+    assert_at_most("a user that was", bytes_each(before, users), EMPTY_BYTES_MAX);
+
+    world.sessions.clear();
+    world.now = u64::MAX >> 2;
+    let before = held();
+    for user in 0..users as u64 {
+        world.login(NEVER + user);
+    }
+    // The ids' look-up may be built anew, but nothing else.
+    assert_at_most("a user in his place", bytes_each(before, users), 40.0);
+    world.run_out();
+
+    drop(world);
+}
+
+/// A dropped engine leaves nothing.
+#[test]
+fn nothing_leaks() {
+    let before = held();
+    let mut world = World::online(1_000);
+    for watcher in 1..1_000 {
+        world.subscribe(watcher, &[0, watcher as u64 - 1 + NEVER]);
+    }
+    world.set_status(0, "a text that is longer than any that is kept in place of its pointer");
+    drop(world);
+    assert_eq!(held(), before);
+}
+
+#[test]
+fn heartbeats_do_not_allocate() {
+    let mut world = World::online(1_000);
+    let count = allocations(|| {
+        for _ in 0..10 {
+            world.now += 1_000;
+            let now = Timestamp::from_millis(world.now);
+            for &session in &world.sessions {
+                assert!(world.engine.heartbeat(now, session).is_ok());
+            }
+            assert_eq!(world.engine.heartbeats(now, &world.sessions), 1_000);
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn draining_does_not_allocate() {
+    let mut world = World::online(1_000);
+    for watcher in 1..1_000 {
+        world.subscribe(watcher, &[0]);
+    }
+    // What outputs have named is given back when they are drained, to lists that grow once.
+    for is_first in [true, false] {
+        let (now, session) = (world.at(), world.sessions[0]);
+        world.engine.set_status(now, session, "busy").expect("the session is live");
+        world.engine.logout(now, session).expect("the session is live");
+        assert_eq!(world.engine.stats().pending_outputs, 4);
+        let mut told = 0;
+        let count = allocations(|| told = world.drain());
+        assert!(is_first || count == 0);
+        assert_eq!(told, 1_000 + 999);
+        world.login(0);
+        world.sessions.swap_remove(0);
+    }
+}
+
+/// The first fan-outs make room for the recipients; those that follow use it again.
+#[test]
+fn repeated_fan_outs_do_not_allocate() {
+    let mut world = World::online(1_001);
+    for watcher in 1..=1_000 {
+        world.subscribe(watcher, &[0]);
+    }
+    for custom in ["busy", "free"] {
+        assert_eq!(world.set_status(0, custom), 1_001);
+    }
+    let count = allocations(|| {
+        for _ in 0..10 {
+            for custom in ["busy", "free"] {
+                assert_eq!(world.set_status(0, custom), 1_001);
+            }
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+/// Once all of the wheel has been in use, putting timers back needs no memory, but for a burst: what
+/// many timers in one place of the wheel have taken is given back when they have gone.
+#[test]
+fn putting_timers_back_does_not_allocate() {
+    const BURST_ALLOCATIONS_MAX: usize = 10;
+    for (users, count_max) in [(64, 0), (1_000, BURST_ALLOCATIONS_MAX)] {
+        let mut world = World::online(users);
+        let minute = |world: &mut World| {
+            for _ in 0..60 {
+                world.now += 1_000;
+                let now = Timestamp::from_millis(world.now);
+                world.engine.handle_timeout(now);
+                assert_eq!(world.engine.heartbeats(now, &world.sessions), users);
+            }
+        };
+        let mut last = usize::MAX;
+        for _ in 0..300 {
+            last = allocations(|| minute(&mut world));
+        }
+        assert_eq!(world.engine.stats().sessions, users);
+        assert!(last <= count_max, "{users} sessions: {last} allocations");
+    }
+}
