@@ -322,8 +322,8 @@ fn repeated_fan_outs_do_not_allocate() {
     assert_eq!(count, 0);
 }
 
-/// Once all of the wheel has been in use, putting timers back needs no memory, but for a burst: what
-/// many timers in one place of the wheel have taken is given back when they have gone.
+/// Once all of the wheel has been in use, putting timers back needs no memory, but for a burst:
+/// what many timers in one place of the wheel have taken is given back when they have gone.
 #[test]
 fn putting_timers_back_does_not_allocate() {
     const BURST_ALLOCATIONS_MAX: usize = 10;

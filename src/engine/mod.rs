@@ -359,9 +359,10 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// Takes the stamp of an input and fires all that is due by then.
     #[inline]
     fn enter(&mut self, now: Timestamp) -> Timestamp {
-        let now = self.core.pass_time(now, u64::MAX);
-        self.forget_idle();
-        now
+        if self.core.pass_time(now, u64::MAX) {
+            self.forget_idle();
+        }
+        self.core.latest
     }
 
     fn device_ref<'a>(&'a self, device: &'a Device) -> DeviceRef<'a, U> {

@@ -15,21 +15,22 @@ const FORGETTING_RANK: u64 = 3 << 62;
 
 impl Core {
     /// Takes a stamp (TI-2) and fires what is due up to it (TI-3), until `work_max` units are done.
-    /// Returns the stamp as taken.
+    /// Tells whether anything may have been due.
     #[inline]
-    pub(super) fn pass_time(&mut self, now: Timestamp, work_max: u64) -> Timestamp {
+    pub(super) fn pass_time(&mut self, now: Timestamp, work_max: u64) -> bool {
         if now < self.latest {
             self.clock_regressions += 1;
         } else {
             self.latest = now;
         }
-        if self.latest >= self.due_from {
+        let may_be_due = self.latest >= self.due_from;
+        if may_be_due {
             self.run_timers(work_max);
         } else {
             // The wheel goes along, so that what is armed next is not taken for far away.
             self.wheel.advance(self.latest);
         }
-        self.latest
+        may_be_due
     }
 
     /// Returns when the engine next wants to be called (TI-6).

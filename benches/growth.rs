@@ -1,0 +1,14 @@
+//! I: what grows with the number of users beside the work itself.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use support::{growth, harness};
+
+mod support;
+
+fn all(criterion: &mut Criterion) {
+    growth::visit(&harness::scale(), &mut |case| harness::bench(criterion, case));
+}
+
+criterion_group! { name = benches; config = harness::config(); targets = all }
+criterion_main!(benches);

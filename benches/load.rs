@@ -1,0 +1,14 @@
+//! H: a day of a social network, as fast as it goes.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use support::{harness, load};
+
+mod support;
+
+fn all(criterion: &mut Criterion) {
+    load::visit(&harness::scale(), &mut |case| harness::bench(criterion, case));
+}
+
+criterion_group! { name = benches; config = harness::config(); targets = all }
+criterion_main!(benches);

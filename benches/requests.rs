@@ -1,0 +1,14 @@
+//! B: subscribing, unsubscribing, and subscribing anew. G: the token bucket.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use support::{harness, requests};
+
+mod support;
+
+fn all(criterion: &mut Criterion) {
+    requests::visit(&harness::scale(), &mut |case| harness::bench(criterion, case));
+}
+
+criterion_group! { name = benches; config = harness::config(); targets = all }
+criterion_main!(benches);

@@ -1,0 +1,14 @@
+//! D: heartbeats. F: a user who logs out and in again, with watchers and a list.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+use support::{harness, sessions};
+
+mod support;
+
+fn all(criterion: &mut Criterion) {
+    sessions::visit(&harness::scale(), &mut |case| harness::bench(criterion, case));
+}
+
+criterion_group! { name = benches; config = harness::config(); targets = all }
+criterion_main!(benches);

@@ -1,0 +1,333 @@
+//! A: one user's change told to many.
+
+use core::hint::black_box;
+
+use super::Random;
+use super::floors::{gather, gather_present, gather_spans};
+use super::measure::{Sample, timed};
+use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
+use super::world::{CHECK, DEVICES, RivalWorld, World};
+
+/// How many watchers a round visits, about.
+const VISITED: usize = 1_000_000;
+/// The rival is slower, and does less in a round.
+const VISITED_BY_RIVAL: usize = 100_000;
+
+const A1: Bounds = Bounds::new(1.4, 40.0);
+const A2: Bounds = Bounds::new(1.7, 25.0);
+const A3: Bounds = Bounds::new(3.0, 5.0);
+const A4: Bounds = Bounds::new(2.0, 20.0);
+
+pub fn visit(scale: &Scale, visit: Visit<'_>) {
+    if scale.wants("A1") || scale.wants("A2") {
+        crowds(scale, visit);
+    }
+    if scale.wants("A3") {
+        for watchers in [10, 200] {
+            let mut scene = Scattered::new(scale, watchers);
+            let name = format!("W = {watchers}");
+            visit(Case { row: "A3", name, bounds: A3, scene: &mut scene });
+        }
+    }
+    if scale.wants("A4") {
+        let mut scene = Spans::new(scale);
+        let name = format!("W = {}", scale.of(100_000));
+        visit(Case { row: "A4", name, bounds: A4, scene: &mut scene });
+    }
+}
+
+/// Crowds of three sizes, first with everybody online, then with half and nine tenths of the
+/// watchers offline.
+fn crowds(scale: &Scale, visit: Visit<'_>) {
+    let sizes = [1_000, 100_000, scale.users];
+    let mut scene = Crowds::new(scale.users, true, &sizes);
+    let mut visit_all = |scene: &mut Crowds, row, what: &str, bounds| {
+        for (at, size) in sizes.into_iter().enumerate() {
+            scene.at = at;
+            let name = format!("W = {size}{what}");
+            visit(Case { row, name, bounds, scene });
+        }
+    };
+    if scale.wants("A1") {
+        visit_all(&mut scene, "A1", "", A1);
+    }
+    if scale.wants("A2") {
+        scene.log_out(|user| user % 2 == 0);
+        visit_all(&mut scene, "A2", ", half offline", A2);
+        scene.log_out(|user| user % 10 != 1);
+        visit_all(&mut scene, "A2", ", nine tenths offline", A2);
+    }
+}
+
+/// A user whom many watch.
+struct Crowd {
+    target: u32,
+    watchers: Vec<u32>,
+}
+
+/// Crowds of some sizes in one world. Of each size there are so many that all of them together have
+/// as many watchers as there are users, and they are asked in turn: it is rare that somebody
+/// changes again while his watchers are still in a cache.
+pub struct Crowds {
+    world: World,
+    rival: Option<RivalWorld>,
+    /// The session of each user; 0 for one who is offline.
+    table: Vec<u64>,
+    crowds: Vec<Vec<Crowd>>,
+    /// Which size is asked.
+    at: usize,
+    is_mixed: bool,
+    told: Vec<u64>,
+    /// How many were asked, by size and contender.
+    asked: Vec<[usize; 3]>,
+}
+
+impl Crowds {
+    pub fn new(users: usize, has_rival: bool, sizes: &[usize]) -> Self {
+        let mut world = World::online(users);
+        let mut rival = has_rival.then(|| RivalWorld::online(users));
+        let mut random = Random::new(1);
+        // Those stay online whoever is logged out.
+        let mut targets = (1..).step_by(10);
+        let mut crowds = Vec::new();
+        for &size in sizes {
+            let order = random.shuffled(users);
+            let crowd = |watchers: &[u32]| {
+                let target = targets.next().unwrap_or_default();
+                let watchers = watchers.iter().copied().filter(|&watcher| watcher != target);
+                Crowd { target, watchers: watchers.collect() }
+            };
+            let of_size: Vec<_> = order.chunks(size).map(crowd).collect();
+            for Crowd { target, watchers } in &of_size {
+                for &watcher in watchers {
+                    world.subscribe(watcher, &[u64::from(*target)]);
+                    if let Some(rival) = &mut rival {
+                        rival.subscribe(watcher, &[u64::from(*target)]);
+                    }
+                }
+            }
+            crowds.push(of_size);
+        }
+        let table = (1..=users as u64).collect();
+        let (told, at, is_mixed, asked) = (Vec::new(), 0, false, vec![[0; 3]; sizes.len()]);
+        let mut scene = Self { world, rival, table, crowds, at, is_mixed, told, asked };
+        scene.check();
+        scene
+    }
+
+    /// Logs out all users whom `goes` names.
+    fn log_out(&mut self, goes: impl Fn(u32) -> bool) {
+        for user in (0..self.table.len() as u32).filter(|&user| goes(user)) {
+            if self.table[user as usize] != 0 {
+                self.world.logout(user);
+                if let Some(rival) = &mut self.rival {
+                    rival.logout(user);
+                }
+                self.table[user as usize] = 0;
+            }
+        }
+        self.is_mixed = true;
+        self.check();
+    }
+
+    /// Asserts that all tell as many.
+    fn check(&mut self) {
+        for Crowd { target, watchers } in self.crowds.iter().map(|of_size| &of_size[0]) {
+            gather_present(&self.table, watchers, &mut self.told);
+            let expected = 1 + self.told.len();
+            let session = self.world.sessions[*target as usize];
+            // Whatever it was before, the last is a change.
+            let told = [0, CHECK].map(|nth| self.world.change_status(session, nth));
+            assert_eq!(told[1], expected);
+            if let Some(rival) = &mut self.rival {
+                let session = rival.sessions[*target as usize];
+                let told = [0, CHECK].map(|nth| rival.change_status(session, nth));
+                assert_eq!(told[1], expected);
+            }
+        }
+    }
+}
+
+impl Scene for Crowds {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, rival, table, told, .. } = self;
+        let crowds = &self.crowds[self.at];
+        let visited = if contender == Contender::Rival { VISITED_BY_RIVAL } else { VISITED };
+        let repeats = (visited.min(table.len()) / crowds[0].watchers.len()).max(1);
+        let asked = &mut self.asked[self.at][contender as usize];
+        let nths = *asked..*asked + repeats;
+        *asked += repeats;
+        let units = nths.clone().map(|nth| crowds[nth % crowds.len()].watchers.len()).sum();
+        let asked = nths.map(|nth| (&crowds[nth % crowds.len()], nth / crowds.len()));
+        Some(match contender {
+            Contender::Floor => timed(units, || {
+                for (Crowd { watchers, .. }, _) in asked {
+                    match self.is_mixed {
+                        true => gather_present(table, watchers, told),
+                        false => gather(table, watchers, told),
+                    }
+                    black_box(&told);
+                }
+            }),
+            Contender::Engine => timed(units, || {
+                for (Crowd { target, .. }, lap) in asked {
+                    let session = world.sessions[*target as usize];
+                    black_box(world.change_status(session, lap));
+                }
+            }),
+            Contender::Rival => {
+                let rival = rival.as_mut()?;
+                timed(units, || {
+                    for (Crowd { target, .. }, lap) in asked {
+                        let session = rival.sessions[*target as usize];
+                        black_box(rival.change_status(session, lap));
+                    }
+                })
+            }
+        })
+    }
+}
+
+/// Many users with a few watchers each, strewn over the world. Each is asked once and then not
+/// until all others were, so that nothing about him is in a cache.
+struct Scattered {
+    world: World,
+    rival: RivalWorld,
+    table: Vec<u64>,
+    /// Of every user; most are empty.
+    lists: Vec<Vec<u32>>,
+    targets: Vec<u32>,
+    in_round: usize,
+    /// How many were asked, by each contender.
+    asked: [usize; 3],
+    told: Vec<u64>,
+}
+
+impl Scattered {
+    fn new(scale: &Scale, watchers: usize) -> Self {
+        let users = scale.users;
+        let (mut world, mut rival) = (World::online(users), RivalWorld::online(users));
+        let mut random = Random::new(3);
+        let order = random.shuffled(users);
+        let mut targets = random.shuffled(users);
+        targets.truncate(scale.of(1_000_000) / watchers);
+        let mut lists = vec![Vec::new(); users];
+        for (nth, &target) in targets.iter().enumerate() {
+            let list: &mut Vec<u32> = &mut lists[target as usize];
+            let next = (nth * watchers..).map(|nth| order[nth % users]);
+            list.extend(next.filter(|&watcher| watcher != target).take(watchers));
+            for &watcher in list.iter() {
+                world.subscribe(watcher, &[u64::from(target)]);
+                rival.subscribe(watcher, &[u64::from(target)]);
+            }
+        }
+        let session = world.sessions[targets[0] as usize];
+        assert_eq!(world.change_status(session, CHECK), 1 + watchers);
+        let session = rival.sessions[targets[0] as usize];
+        assert_eq!(rival.change_status(session, CHECK), 1 + watchers);
+        let table = (1..=users as u64).collect();
+        let in_round = (targets.len() / 10).max(1);
+        let (asked, told) = ([0; 3], Vec::new());
+        Self { world, rival, table, lists, targets, in_round, asked, told }
+    }
+}
+
+impl Scene for Scattered {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, rival, table, lists, targets, told, .. } = self;
+        let first = self.asked[contender as usize];
+        self.asked[contender as usize] += self.in_round;
+        let units = self.in_round * lists[targets[0] as usize].len();
+        let asked = (first..first + self.in_round)
+            .map(|nth| (targets[nth % targets.len()] as usize, nth / targets.len()));
+        Some(match contender {
+            Contender::Floor => timed(units, || {
+                for (target, _) in asked {
+                    gather(table, &lists[target], told);
+                    black_box(&told);
+                }
+            }),
+            Contender::Engine => timed(units, || {
+                for (target, lap) in asked {
+                    black_box(world.change_status(world.sessions[target], lap));
+                }
+            }),
+            Contender::Rival => timed(units, || {
+                for (target, lap) in asked {
+                    black_box(rival.change_status(rival.sessions[target], lap));
+                }
+            }),
+        })
+    }
+}
+
+/// A crowd of users with one to three sessions: six, three and one of ten.
+struct Spans {
+    world: World,
+    rival: RivalWorld,
+    spans: Vec<(u32, u32)>,
+    flat: Vec<u64>,
+    target: u32,
+    watchers: Vec<u32>,
+    told: Vec<u64>,
+}
+
+impl Spans {
+    fn new(scale: &Scale) -> Self {
+        let users = scale.users;
+        let (mut world, mut rival) = (World::online(users), RivalWorld::online(users));
+        let mut spans = vec![(0, 1); users];
+        let mut flat = Vec::new();
+        for user in 0..users {
+            let count = [1, 1, 1, 1, 1, 1, 2, 2, 2, 3][user % 10];
+            for device in &DEVICES[1..count] {
+                world.login_on(user as u64, device);
+                rival.login_on(user as u64, device);
+            }
+            spans[user] = (flat.len() as u32, count as u32);
+            flat.extend((0..count).map(|nth| (user + nth) as u64));
+        }
+        flat.extend([0; 2]);
+        let mut watchers = Random::new(1).shuffled(users);
+        let target = watchers.pop().expect("there are users");
+        watchers.truncate(scale.of(100_000));
+        for &watcher in &watchers {
+            world.subscribe(watcher, &[u64::from(target)]);
+            rival.subscribe(watcher, &[u64::from(target)]);
+        }
+        let mut told = Vec::new();
+        gather_spans(&spans, &flat, &watchers, &mut told);
+        let expected = told.len() + spans[target as usize].1 as usize;
+        assert_eq!(world.change_status(world.sessions[target as usize], CHECK), expected);
+        assert_eq!(rival.change_status(rival.sessions[target as usize], CHECK), expected);
+        Self { world, rival, spans, flat, target, watchers, told }
+    }
+}
+
+impl Scene for Spans {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, rival, spans, flat, watchers, told, .. } = self;
+        let target = self.target as usize;
+        let per_repeat: usize = watchers.iter().map(|&user| spans[user as usize].1 as usize).sum();
+        let repeats = if contender == Contender::Rival { 2 } else { 10 };
+        let units = repeats * per_repeat;
+        Some(match contender {
+            Contender::Floor => timed(units, || {
+                for _ in 0..repeats {
+                    gather_spans(spans, flat, watchers, told);
+                    black_box(&told);
+                }
+            }),
+            Contender::Engine => timed(units, || {
+                for nth in 0..repeats {
+                    black_box(world.change_status(world.sessions[target], nth));
+                }
+            }),
+            Contender::Rival => timed(units, || {
+                for nth in 0..repeats {
+                    black_box(rival.change_status(rival.sessions[target], nth));
+                }
+            }),
+        })
+    }
+}

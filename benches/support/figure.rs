@@ -1,0 +1,84 @@
+//! What the summary says of a measure.
+
+use super::measure::{Measured, Spread};
+use super::scene::Bounds;
+
+/// A measure beside what is demanded of it.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    pub row: &'static str,
+    /// What tells it from others of the row.
+    pub name: String,
+    pub times_floor: Option<Spread>,
+    pub floor_max: Option<f64>,
+    pub times_rival: Option<Spread>,
+    pub rival_min: Option<f64>,
+    /// What is bounded by itself: its value, the bound, and the unit.
+    pub absolute: Option<(f64, f64, &'static str)>,
+}
+
+impl Figure {
+    pub fn new(row: &'static str, name: &str, bounds: Bounds, measured: &Measured) -> Self {
+        let absolute = bounds.nanos_max.map(|max| (measured.engine.middle / 1e6, max / 1e6, "ms"));
+        Self {
+            row,
+            name: name.to_owned(),
+            times_floor: measured.times_floor,
+            floor_max: bounds.floor_max,
+            times_rival: measured.times_rival,
+            rival_min: bounds.rival_min,
+            absolute,
+        }
+    }
+
+    /// Whether something is demanded of it at all.
+    pub fn is_bound(&self) -> bool {
+        self.floor_max.is_some() || self.rival_min.is_some() || self.absolute.is_some()
+    }
+
+    /// Whether all that is demanded is there. What could not be measured is not.
+    pub fn is_met(&self) -> bool {
+        let by_floor = self
+            .floor_max
+            .is_none_or(|max| self.times_floor.is_some_and(|times| times.middle <= max));
+        let by_rival = self
+            .rival_min
+            .is_none_or(|min| self.times_rival.is_some_and(|times| times.middle >= min));
+        by_floor && by_rival && self.absolute.is_none_or(|(value, max, _)| value <= max)
+    }
+
+    /// What stands in the floor's column: the ratio, or the value that is bounded by itself.
+    pub fn floor_cell(&self) -> String {
+        match (self.absolute, self.times_floor) {
+            (Some((value, _, unit)), _) => format!("{} {unit}", short(value)),
+            (None, Some(times)) => short(times.middle),
+            (None, None) => "–".to_owned(),
+        }
+    }
+
+    pub fn floor_target(&self) -> String {
+        match (self.absolute, self.floor_max) {
+            (Some((_, max, unit)), _) => format!("{} {unit}", short(max)),
+            (None, Some(max)) => short(max),
+            (None, None) => "–".to_owned(),
+        }
+    }
+
+    pub fn rival_cell(&self) -> String {
+        self.times_rival.map_or_else(|| "–".to_owned(), |times| short(times.middle))
+    }
+
+    pub fn rival_target(&self) -> String {
+        self.rival_min.map_or_else(|| "–".to_owned(), short)
+    }
+}
+
+/// A number with as many digits as are worth reading.
+pub fn short(value: f64) -> String {
+    let is_whole = value.fract() == 0.0;
+    match value {
+        _ if is_whole || value >= 100.0 => format!("{value:.0}"),
+        _ if value >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

@@ -1,0 +1,258 @@
+//! H: a day of 82,168 users on a graph of 870,161 friend links, as fast as it goes.
+//!
+//! The day is a trace beside the project: a real social graph on which real on and off times of
+//! phones are laid. Where it is not there, or in a test, a synthetic one of the same shape stands
+//! in for it.
+
+use core::hint::black_box;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use presence_engine::{
+    Config, DeviceId, Engine, LoginKind, Output, Platform, Policy, SessionId, Timeout, Timestamp,
+};
+use rustc_hash::FxBuildHasher;
+
+use super::Random;
+use super::measure::{Sample, timed};
+use super::rival::{Rival, Rules};
+use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
+use super::world::{CALM, NEVER, any_session};
+
+const H: Bounds = Bounds::rival(8.0);
+const TRACE: &str = "../shared/data/slashdot-stunner-1day.in.jsonl.gz";
+const INSTANCES: u64 = 3;
+
+pub fn visit(scale: &Scale, visit: Visit<'_>) {
+    if scale.wants("H") {
+        let day = if scale.is_test() { None } else { Day::read() };
+        let name = if day.is_some() { "the trace" } else { "a synthetic load" };
+        let day = day.unwrap_or_else(|| Day::synthetic(scale.of(82_168)));
+        let mut scene = Load { day, told: None };
+        visit(Case { row: "H", name: name.into(), bounds: H, scene: &mut scene });
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    AddFriend { owner: u64, friend: u64 },
+    Login { at: u64, device: u32 },
+    LinkClosed { at: u64, device: u32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Device {
+    user: u64,
+    platform: Platform,
+    name: String,
+}
+
+/// What happens, in order, and the devices by number.
+struct Day {
+    steps: Vec<Step>,
+    devices: Vec<Device>,
+}
+
+impl Day {
+    /// Reads the trace; `None` if it is not there.
+    fn read() -> Option<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TRACE);
+        if !path.exists() {
+            return None;
+        }
+        let mut gzip =
+            Command::new("gzip").arg("-dc").arg(path).stdout(Stdio::piped()).spawn().ok()?;
+        let mut day = Self { steps: Vec::new(), devices: Vec::new() };
+        let mut known = HashMap::new();
+        let mut lines = BufReader::with_capacity(1 << 20, gzip.stdout.take()?);
+        let mut line = String::new();
+        while lines.read_line(&mut line).ok()? > 0 {
+            day.take(&line, &mut known);
+            line.clear();
+        }
+        gzip.wait().ok()?.success().then_some(day)
+    }
+
+    /// Takes a line of the trace. All are of the same few forms, and the trace is known to be well
+    /// formed: what stands between quotation marks says everything.
+    fn take(&mut self, line: &str, known: &mut HashMap<Device, u32>) {
+        let parts: Vec<_> = line.split('"').collect();
+        let user = |at: usize| parts[at].trim_start_matches('u').parse().expect("a user");
+        let at = parts[2].trim_matches([':', ',']).parse();
+        match parts[5] {
+            "add_friend" => self.steps.push(Step::AddFriend { owner: user(9), friend: user(13) }),
+            op @ ("login" | "link_closed") => {
+                let platform = parts[13].parse().expect("a platform");
+                let device = Device { user: user(9), platform, name: parts[17].to_owned() };
+                let device = *known.entry(device).or_insert_with_key(|device| {
+                    self.devices.push(device.clone());
+                    (self.devices.len() - 1) as u32
+                });
+                let at = at.expect("a stamp");
+                self.steps.push(match op {
+                    "login" => Step::Login { at, device },
+                    _ => Step::LinkClosed { at, device },
+                });
+            }
+            _ => assert!(line.starts_with(r#"{"op":"config""#), "the trace says {line}"),
+        }
+    }
+
+    /// Makes a day of the same shape: users are watched and watch in number by a power law, and are
+    /// on and off for as long as the trace's devices are.
+    fn synthetic(users: usize) -> Self {
+        let mut random = Random::new(13);
+        let mut steps = Vec::new();
+        // Ranks whose weight falls with their root, give or take: the trace's most popular user is
+        // watched by 2,552, half of all by two or fewer.
+        let names = random.shuffled(users);
+        let rank = |random: &mut Random| {
+            let part = random.below(1 << 30) as f64 / f64::from(1 << 30);
+            ((part.powf(2.4) * users as f64) as usize).min(users - 1)
+        };
+        for owner in 0..users {
+            let count = quantile(&WATCHED, &mut random);
+            let mut friends = Vec::new();
+            for _ in 0..count {
+                let friend = names[rank(&mut random)];
+                if friend as usize != owner && !friends.contains(&friend) {
+                    friends.push(friend);
+                    steps.push(Step::AddFriend { owner: owner as u64, friend: friend.into() });
+                }
+            }
+        }
+        let mut devices = Vec::new();
+        let mut events = Vec::new();
+        for user in 0..users as u64 {
+            let platforms = [Platform::Android, Platform::Windows, Platform::Iphone, Platform::Web];
+            let platform = platforms[random.below(platforms.len())];
+            let device = devices.len() as u32;
+            devices.push(Device { user, platform, name: "d1".to_owned() });
+            let mut at = quantile(&OFF_MS, &mut random);
+            while at < DAY_MS {
+                events.push((at, Step::Login { at, device }));
+                at += quantile(&ON_MS, &mut random);
+                if at < DAY_MS {
+                    events.push((at, Step::LinkClosed { at, device }));
+                }
+                at += quantile(&OFF_MS, &mut random);
+            }
+        }
+        events.sort_by_key(|&(at, _)| at);
+        steps.extend(events.into_iter().map(|(_, step)| step));
+        Self { steps, devices }
+    }
+
+    fn engine(&self) -> (Sample, usize) {
+        let config = Config::builder()
+            .policy(Policy::Multi)
+            .timeout(Timeout::Native, NEVER)
+            .timeout(Timeout::Web, NEVER);
+        let instances = Platform::LIMITED.into_iter();
+        let config = instances.fold(config, |config, on| config.max_instances(on, INSTANCES));
+        let config = config.build().expect("the configuration is valid");
+        let mut engine: Engine<u64, _> = Engine::with_hasher(config, FxBuildHasher);
+        let mut sessions: Vec<SessionId> = vec![any_session(); self.devices.len()];
+        let names: Vec<_> = self.devices.iter().map(|device| DeviceId::new(&device.name)).collect();
+        let mut told = 0;
+        let sample = timed(self.steps.len(), || {
+            for &step in &self.steps {
+                match step {
+                    Step::AddFriend { owner, friend } => {
+                        engine.add_friend(Timestamp::ZERO, &owner, &friend).ok();
+                    }
+                    Step::Login { at, device } => {
+                        let Device { user, platform, .. } = &self.devices[device as usize];
+                        let (now, name) = (Timestamp::from_millis(at), &names[device as usize]);
+                        let kind = LoginKind::Login;
+                        let session = engine.login(now, user, *platform, name.clone(), kind);
+                        sessions[device as usize] = session.expect("the user is valid");
+                    }
+                    Step::LinkClosed { at, device } => {
+                        let session = sessions[device as usize];
+                        engine.link_closed(Timestamp::from_millis(at), session).ok();
+                    }
+                }
+                while let Some(output) = engine.poll_output() {
+                    if let Output::Status(change) = &output {
+                        told += change.to.len();
+                    }
+                    black_box(&output);
+                }
+            }
+        });
+        (sample, told)
+    }
+
+    fn rival(&self) -> (Sample, usize) {
+        let rules = Rules {
+            instances_max: INSTANCES as usize,
+            is_single: false,
+            subscriptions_max: usize::MAX,
+            ..CALM
+        };
+        let mut rival = Rival::new(rules);
+        let mut sessions = vec![0; self.devices.len()];
+        let mut told = 0;
+        let sample = timed(self.steps.len(), || {
+            for &step in &self.steps {
+                match step {
+                    Step::AddFriend { owner, friend } => rival.add_friend(0, owner, friend),
+                    Step::Login { at, device } => {
+                        let Device { user, platform, name } = &self.devices[device as usize];
+                        let session = rival.login(at, *user, *platform as u8, name);
+                        sessions[device as usize] = session;
+                    }
+                    Step::LinkClosed { at, device } => {
+                        let can_push = self.devices[device as usize].platform.can_push();
+                        rival.link_closed(at, sessions[device as usize], can_push);
+                    }
+                }
+                told += rival.drain().0;
+            }
+        });
+        (sample, told)
+    }
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// How many a user of the trace watches, by sixteenths of all users.
+const WATCHED: [u64; 17] = [0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7, 11, 35, 400];
+/// For how long a device of the trace is on, by sixteenths.
+const ON_MS: [u64; 17] = [
+    3, 4_274, 17_108, 37_054, 68_204, 118_467, 196_087, 308_160, 481_860, 680_644, 1_005_713,
+    1_475_267, 2_187_463, 3_432_411, 6_001_835, 13_799_812, 84_849_205,
+];
+/// For how long it is off.
+const OFF_MS: [u64; 17] = [
+    1, 2_673, 7_543, 14_863, 19_886, 26_778, 32_971, 46_742, 76_987, 150_346, 347_621, 704_830,
+    1_537_509, 3_622_605, 8_716_265, 21_625_365, 85_864_697,
+];
+
+/// Draws from a distribution given by its quantiles.
+fn quantile(quantiles: &[u64; 17], random: &mut Random) -> u64 {
+    let at = random.below(16);
+    let (low, high) = (quantiles[at], quantiles[at + 1]);
+    low + random.below((high - low) as usize + 1) as u64
+}
+
+struct Load {
+    day: Day,
+    /// How many sessions are told, whoever tells them.
+    told: Option<usize>,
+}
+
+impl Scene for Load {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let (sample, told) = match contender {
+            Contender::Floor => return None,
+            Contender::Engine => self.day.engine(),
+            Contender::Rival => self.day.rival(),
+        };
+        assert_eq!(*self.told.get_or_insert(told), told);
+        Some(sample)
+    }
+}

@@ -1,0 +1,107 @@
+//! Timing contenders against each other in one run: rounds are interleaved, so that a machine that
+//! slows down slows all of them, and the median of the rounds counts. A ratio is taken within each
+//! round, for the same reason.
+
+use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant;
+
+use super::scene::{Contender, Scene};
+
+/// What one round took.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub elapsed: Duration,
+    pub units: usize,
+}
+
+impl Sample {
+    /// Nanoseconds a unit.
+    pub fn nanos(self) -> f64 {
+        self.elapsed.as_nanos() as f64 / self.units.max(1) as f64
+    }
+}
+
+/// Times `work`, which does `units` units of it.
+pub fn timed<T>(units: usize, work: impl FnOnce() -> T) -> Sample {
+    let start = Instant::now();
+    black_box(work());
+    Sample { elapsed: start.elapsed(), units }
+}
+
+/// How often a scene is measured. Rivals are slow, and far from their bounds: they take part in
+/// some of the rounds only.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounds {
+    pub count: usize,
+    pub with_rival: usize,
+}
+
+impl Rounds {
+    /// As often as this, but at most `count` times: for a scene whose rounds take seconds.
+    pub fn at_most(self, count: usize) -> Self {
+        Self { count: self.count.min(count), with_rival: self.with_rival.min(count) }
+    }
+}
+
+/// The middle of some values, and the quartiles around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    pub low: f64,
+    pub middle: f64,
+    pub high: f64,
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let at = |quarter: usize| values.get(values.len() * quarter / 4).copied();
+        Some(Self { low: at(1)?, middle: at(2)?, high: at(3)? })
+    }
+
+    /// A value that was measured once.
+    pub fn exact(value: f64) -> Self {
+        Self { low: value, middle: value, high: value }
+    }
+}
+
+/// What came of measuring a scene: nanoseconds a unit, and ratios.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    pub floor: Option<Spread>,
+    pub engine: Spread,
+    pub rival: Option<Spread>,
+    /// The engine's time by the floor's.
+    pub times_floor: Option<Spread>,
+    /// The rival's time by the engine's.
+    pub times_rival: Option<Spread>,
+}
+
+/// Measures a scene. A first round, which warms caches and branch predictors, does not count,
+/// unless there are only a few.
+pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
+    let [mut floors, mut engines, mut rivals, mut times_floor, mut times_rival] =
+        [const { Vec::new() }; 5];
+    let warm_up = usize::from(rounds.count > 3);
+    for round in 0..rounds.count + warm_up {
+        let floor = scene.round(Contender::Floor).map(Sample::nanos);
+        let Some(engine) = scene.round(Contender::Engine).map(Sample::nanos) else { break };
+        let has_rival = round < rounds.with_rival + warm_up;
+        let rival = has_rival.then(|| scene.round(Contender::Rival).map(Sample::nanos)).flatten();
+        if round < warm_up {
+            continue;
+        }
+        engines.push(engine);
+        floors.extend(floor);
+        rivals.extend(rival);
+        times_floor.extend(floor.map(|floor| engine / floor));
+        times_rival.extend(rival.map(|rival| rival / engine));
+    }
+    Measured {
+        floor: Spread::of(floors),
+        engine: Spread::of(engines).unwrap_or_else(|| Spread::exact(f64::NAN)),
+        rival: Spread::of(rivals),
+        times_floor: Spread::of(times_floor),
+        times_rival: Spread::of(times_rival),
+    }
+}

@@ -1,0 +1,68 @@
+//! What the benches share: scenes (one piece of work done by the engine, its floor and its rival),
+//! the floors (the least work that any program must do for the same effect), the rivals, and the
+//! makers of workloads.
+#![allow(dead_code, unreachable_pub, reason = "each bench takes what it needs")]
+
+pub mod chart;
+pub mod fan_out;
+pub mod figure;
+pub mod floors;
+pub mod growth;
+pub mod harness;
+pub mod load;
+pub mod measure;
+pub mod memory;
+pub mod naive;
+pub mod requests;
+pub mod rival;
+pub mod scene;
+pub mod sessions;
+pub mod timers;
+pub mod world;
+
+/// A generator of the same numbers on every run (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ bits >> 31
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+
+    /// The numbers below `count`, in random order.
+    pub fn shuffled(&mut self, count: usize) -> Vec<u32> {
+        let mut numbers: Vec<u32> = (0..count as u32).collect();
+        self.shuffle(&mut numbers);
+        numbers
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
+    }
+
+    /// `count` numbers below `bound`, each once, in random order. `count` is small.
+    pub fn distinct(&mut self, count: usize, bound: usize) -> Vec<u32> {
+        let mut chosen = Vec::with_capacity(count);
+        while chosen.len() < count {
+            let number = self.below(bound) as u32;
+            if !chosen.contains(&number) {
+                chosen.push(number);
+            }
+        }
+        chosen
+    }
+}

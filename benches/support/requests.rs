@@ -1,0 +1,460 @@
+//! B: subscribing, unsubscribing, and subscribing anew. G: the token bucket.
+
+use core::hint::black_box;
+
+use indexmap::IndexSet;
+use presence_engine::{
+    Api, DeviceId, Engine, LoginKind, Platform, Rate, RequestError, SessionId, Timestamp,
+};
+use rustc_hash::FxBuildHasher;
+
+use super::Random;
+use super::floors::{Edges, store};
+use super::measure::{Sample, timed};
+use super::naive::Naive;
+use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
+use super::world::{NEVER, RivalWorld, World, any_session, calm, drain, login_order};
+
+/// How many users a request names.
+const NAMED: usize = 100;
+/// How many users a full list has.
+const LIST: usize = 200;
+/// In how many parts the users who ask are divided. A round is about one part, and the others make
+/// the caches forget it.
+const PARTS: usize = 5;
+
+const B1_SUBSCRIBE: Bounds = Bounds::new(10.0, 1.2);
+const B1_UNSUBSCRIBE: Bounds = Bounds::new(20.0, 1.0);
+const B2: Bounds = Bounds::rival(6.0);
+const B3: Bounds = Bounds::new(10.0, 2.0);
+const G: Bounds = Bounds::floor(5.0);
+
+pub fn visit(scale: &Scale, visit: Visit<'_>) {
+    if scale.wants("B1") {
+        let mut scene = Subscriptions::new(scale.users, scale.of(10_000), true);
+        visit(Case { row: "B1", name: "sub".into(), bounds: B1_SUBSCRIBE, scene: &mut scene });
+        scene.is_undoing = true;
+        visit(Case { row: "B1", name: "unsub".into(), bounds: B1_UNSUBSCRIBE, scene: &mut scene });
+        drop(scene);
+    }
+    if scale.wants("B1") && !scale.is_quick {
+        let mut scene = Subscriptions::of_strangers(scale);
+        let name = "sub, strangers".into();
+        visit(Case { row: "B1", name, bounds: Bounds::NONE, scene: &mut scene });
+        scene.is_undoing = true;
+        let name = "unsub, strangers".into();
+        visit(Case { row: "B1", name, bounds: Bounds::NONE, scene: &mut scene });
+    }
+    if scale.wants("B2") {
+        let mut scene = Texts::new(scale);
+        visit(Case { row: "B2", name: "sub".into(), bounds: B2, scene: &mut scene });
+        scene.is_undoing = true;
+        visit(Case { row: "B2", name: "unsub".into(), bounds: B2, scene: &mut scene });
+    }
+    if scale.wants("B3") {
+        let mut scene = Renewals::new(scale);
+        visit(Case { row: "B3", name: "full list".into(), bounds: B3, scene: &mut scene });
+    }
+    if scale.wants("G") {
+        let mut scene = Buckets::new(scale);
+        visit(Case { row: "G", name: "refused".into(), bounds: G, scene: &mut scene });
+        scene.is_admitted = true;
+        visit(Case { row: "G", name: "admitted".into(), bounds: G, scene: &mut scene });
+    }
+}
+
+/// Who names whom: watchers, each with a full list of targets, and the same in another order, for
+/// taking them out.
+struct Names {
+    watchers: Vec<u32>,
+    added: Vec<Vec<u32>>,
+    removed: Vec<Vec<u32>>,
+}
+
+impl Names {
+    /// Some users of the world who watch each other: each has about as many watchers as targets.
+    fn of_community(users: usize, members: usize) -> Self {
+        Self::new(users, members, members)
+    }
+
+    /// Some users of the world who watch any: hardly anybody has two watchers.
+    fn of_strangers(users: usize, watchers: usize) -> Self {
+        Self::new(users, watchers, users)
+    }
+
+    /// Targets are of the first `known` of all users, in random order; watchers are the first of
+    /// these.
+    fn new(users: usize, watchers: usize, known: usize) -> Self {
+        let mut random = Random::new(9);
+        let everybody = random.shuffled(users);
+        let order = everybody[..watchers].to_vec();
+        let added: Vec<_> = order
+            .iter()
+            .map(|&watcher| {
+                let targets = random.distinct(LIST + 1, known).into_iter();
+                let mut targets: Vec<_> = targets.map(|at| everybody[at as usize]).collect();
+                targets.retain(|&target| target != watcher);
+                targets.truncate(LIST);
+                targets
+            })
+            .collect();
+        let mut removed = added.clone();
+        removed.iter_mut().for_each(|targets| random.shuffle(targets));
+        Self { watchers: order, added, removed }
+    }
+
+    /// The requests of one part: first one of each watcher, then the other of each.
+    fn requests(&self, part: usize) -> impl Iterator<Item = (usize, u32, usize)> {
+        let in_part = self.watchers.len() / PARTS;
+        let part = part % PARTS * in_part..(part % PARTS + 1) * in_part;
+        let watchers = &self.watchers;
+        (0..LIST / NAMED)
+            .flat_map(move |half| part.clone().map(move |at| (at, watchers[at], half * NAMED)))
+    }
+
+    fn units(&self) -> usize {
+        self.watchers.len() / PARTS * LIST
+    }
+}
+
+/// Requests of 100 ids each, numbers.
+pub struct Subscriptions {
+    world: World,
+    rival: Option<RivalWorld>,
+    edges: Edges,
+    names: Names,
+    added: Vec<Vec<u64>>,
+    removed: Vec<Vec<u64>>,
+    rounds: [usize; 3],
+    is_undoing: bool,
+}
+
+impl Subscriptions {
+    /// A community of `members` of the users, or more if a list would not find enough to name.
+    pub fn new(users: usize, members: usize, has_rival: bool) -> Self {
+        Self::of(Names::of_community(users, members.max(2 * LIST)), users, has_rival)
+    }
+
+    fn of_strangers(scale: &Scale) -> Self {
+        Self::of(Names::of_strangers(scale.users, scale.of(10_000).max(PARTS)), scale.users, true)
+    }
+
+    fn of(names: Names, users: usize, has_rival: bool) -> Self {
+        let world = World::online(users);
+        let rival = has_rival.then(|| RivalWorld::online(users));
+        let mut edges = Edges::new(users);
+        for (&watcher, targets) in names.watchers.iter().zip(&names.added) {
+            edges.append(watcher, targets);
+        }
+        edges.reserve();
+        let ids = |lists: &[Vec<u32>]| {
+            lists.iter().map(|list| list.iter().map(|&user| user.into()).collect()).collect()
+        };
+        let (added, removed) = (ids(&names.added), ids(&names.removed));
+        let (rounds, is_undoing) = ([0; 3], false);
+        let mut scene = Self { world, rival, edges, names, added, removed, rounds, is_undoing };
+        for part in 0..PARTS {
+            scene.ask_engine(part);
+            scene.ask_rival(part);
+            assert_eq!(scene.world.engine.stats().edges, (part + 1) * scene.names.units());
+        }
+        scene.take_back_from_engine(0);
+        assert_eq!(scene.world.engine.stats().edges, (PARTS - 1) * scene.names.units());
+        scene.ask_engine(0);
+        scene
+    }
+
+    fn ask_engine(&mut self, part: usize) -> Sample {
+        let Self { world, names, added, .. } = self;
+        timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let session = world.sessions[watcher as usize];
+                let targets = &added[at][from..from + NAMED];
+                black_box(world.engine.subscribe(world.now, session, targets)).ok();
+            }
+        })
+    }
+
+    fn take_back_from_engine(&mut self, part: usize) -> Sample {
+        let Self { world, names, removed, .. } = self;
+        timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let session = world.sessions[watcher as usize];
+                let targets = &removed[at][from..from + NAMED];
+                black_box(world.engine.unsubscribe(world.now, session, targets)).ok();
+            }
+        })
+    }
+
+    fn ask_rival(&mut self, part: usize) -> Option<Sample> {
+        let Self { rival, names, added, .. } = self;
+        let RivalWorld { rival, sessions, now } = rival.as_mut()?;
+        let sample = timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let targets = &added[at][from..from + NAMED];
+                black_box(rival.subscribe(*now, sessions[watcher as usize], targets));
+            }
+        });
+        Some(sample)
+    }
+
+    fn take_back_from_rival(&mut self, part: usize) -> Option<Sample> {
+        let Self { rival, names, removed, .. } = self;
+        let RivalWorld { rival, sessions, now } = rival.as_mut()?;
+        let sample = timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let targets = &removed[at][from..from + NAMED];
+                black_box(rival.unsubscribe(*now, sessions[watcher as usize], targets));
+            }
+        });
+        Some(sample)
+    }
+
+    fn append(&mut self, part: usize) -> Sample {
+        let Self { names, edges, .. } = self;
+        let sample = timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                edges.append(watcher, &names.added[at][from..from + NAMED]);
+            }
+        });
+        for (at, watcher, from) in names.requests(part) {
+            edges.take_back(watcher, &names.added[at][from..from + NAMED]);
+        }
+        sample
+    }
+}
+
+impl Scene for Subscriptions {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let part = self.rounds[contender as usize];
+        self.rounds[contender as usize] += 1;
+        match contender {
+            // Taking an edge out takes no less than putting it in, however it is done.
+            Contender::Floor => Some(self.append(part)),
+            Contender::Engine => {
+                let undone = self.take_back_from_engine(part);
+                let done = self.ask_engine(part);
+                Some(if self.is_undoing { undone } else { done })
+            }
+            Contender::Rival => {
+                let undone = self.take_back_from_rival(part)?;
+                let done = self.ask_rival(part)?;
+                Some(if self.is_undoing { undone } else { done })
+            }
+        }
+    }
+}
+
+/// The same with texts for ids and the standard library's hasher, against a rival of the same kind.
+struct Texts {
+    engine: Engine<String>,
+    now: Timestamp,
+    sessions: Vec<SessionId>,
+    naive: Naive,
+    names: Names,
+    added: Vec<Vec<String>>,
+    removed: Vec<Vec<String>>,
+    rounds: [usize; 3],
+    is_undoing: bool,
+}
+
+impl Texts {
+    fn new(scale: &Scale) -> Self {
+        let users = scale.users;
+        let names = Names::of_community(users, scale.of(5_000).max(2 * LIST));
+        let id = |user: u32| format!("user{user:07}");
+        let mut engine = Engine::new(calm().build().expect("the configuration is valid"));
+        let now = Timestamp::from_millis(1);
+        let mut naive = Naive::default();
+        let mut sessions = vec![any_session(); users];
+        for user in login_order(users) {
+            let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
+            let session = engine.login(now, id(user).as_str(), Platform::Web, device, kind);
+            drain(&mut engine);
+            sessions[user as usize] = session.expect("a login of a valid user succeeds");
+            naive.login(&id(user), u64::from(user));
+        }
+        let ids = |lists: &[Vec<u32>]| {
+            lists.iter().map(|list| list.iter().map(|&user| id(user)).collect()).collect()
+        };
+        let (added, removed) = (ids(&names.added), ids(&names.removed));
+        let (rounds, is_undoing) = ([0; 3], false);
+        let mut scene =
+            Self { engine, now, sessions, naive, names, added, removed, rounds, is_undoing };
+        for part in 0..PARTS {
+            scene.ask_engine(part, false);
+            scene.ask_naive(part, false);
+            assert_eq!(scene.engine.stats().edges, (part + 1) * scene.names.units());
+        }
+        scene
+    }
+
+    fn ask_engine(&mut self, part: usize, is_undoing: bool) -> Sample {
+        let Self { engine, now, sessions, names, added, removed, .. } = self;
+        timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let session = sessions[watcher as usize];
+                if is_undoing {
+                    let targets = &removed[at][from..from + NAMED];
+                    black_box(engine.unsubscribe(*now, session, targets)).ok();
+                } else {
+                    let targets = &added[at][from..from + NAMED];
+                    black_box(engine.subscribe(*now, session, targets)).ok();
+                }
+            }
+        })
+    }
+
+    fn ask_naive(&mut self, part: usize, is_undoing: bool) -> Sample {
+        let Self { naive, names, added, removed, .. } = self;
+        timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                if is_undoing {
+                    naive.unsubscribe(u64::from(watcher), &removed[at][from..from + NAMED]);
+                } else {
+                    naive.subscribe(u64::from(watcher), &added[at][from..from + NAMED], LIST);
+                }
+            }
+        })
+    }
+}
+
+impl Scene for Texts {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let part = self.rounds[contender as usize];
+        self.rounds[contender as usize] += 1;
+        let [undone, done] = match contender {
+            Contender::Floor => return None,
+            Contender::Engine => [true, false].map(|undo| self.ask_engine(part, undo)),
+            Contender::Rival => [true, false].map(|undo| self.ask_naive(part, undo)),
+        };
+        Some(if self.is_undoing { undone } else { done })
+    }
+}
+
+/// Users with full lists subscribe half of them anew, in requests of 100 ids in random order.
+struct Renewals {
+    world: World,
+    names: Names,
+    renewed: Vec<Vec<u64>>,
+    /// The rival's lists: no look-up of the user, no id to be found, only the list.
+    lists: Vec<IndexSet<u32, FxBuildHasher>>,
+    table: Vec<u64>,
+    slots: Vec<u32>,
+    rounds: [usize; 3],
+}
+
+impl Renewals {
+    fn new(scale: &Scale) -> Self {
+        let names = Names::of_community(scale.users, scale.of(10_000).max(2 * LIST));
+        let mut world = World::online(scale.users);
+        for (&watcher, targets) in names.watchers.iter().zip(&names.added) {
+            let targets: Vec<u64> = targets.iter().map(|&target| target.into()).collect();
+            world.subscribe(watcher, &targets);
+        }
+        let edges = LIST * names.watchers.len();
+        assert_eq!(world.engine.stats().edges, edges);
+        let renewed = names.removed.iter();
+        let renewed = renewed.map(|list| list.iter().map(|&user| u64::from(user)).collect());
+        let renewed: Vec<Vec<u64>> = renewed.collect();
+        let session = world.sessions[names.watchers[0] as usize];
+        let done = world.engine.subscribe(world.now, session, &renewed[0][..NAMED]);
+        assert!(done.is_ok_and(|done| done.failures.is_empty() && done.evicted.is_empty()));
+        assert_eq!(world.engine.stats().edges, edges);
+        let lists = names.added.iter().map(|list| list.iter().copied().collect()).collect();
+        let (table, slots) = (vec![0; scale.users], Random::new(5).shuffled(scale.users));
+        Self { world, names, renewed, lists, table, slots, rounds: [0; 3] }
+    }
+}
+
+impl Scene for Renewals {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, names, renewed, lists, table, slots, .. } = self;
+        let part = self.rounds[contender as usize];
+        self.rounds[contender as usize] += 1;
+        let units = names.units();
+        Some(match contender {
+            Contender::Floor => timed(slots.len(), || {
+                store(table, slots, part as u64);
+                black_box(&table);
+            }),
+            Contender::Engine => timed(units, || {
+                for (at, watcher, from) in names.requests(part) {
+                    let session = world.sessions[watcher as usize];
+                    let targets = &renewed[at][from..from + NAMED];
+                    black_box(world.engine.subscribe(world.now, session, targets)).ok();
+                }
+            }),
+            Contender::Rival => timed(units, || {
+                for (at, _, from) in names.requests(part) {
+                    let list = &mut lists[at];
+                    for target in &names.removed[at][from..from + NAMED] {
+                        list.shift_remove(target);
+                        list.insert(*target);
+                    }
+                }
+            }),
+        })
+    }
+}
+
+/// A request that its bucket refuses, and one that it admits and that has nothing to do: to
+/// unsubscribe everybody of an empty list. Both are about more than the bucket alone.
+struct Buckets {
+    world: World,
+    table: Vec<u64>,
+    slots: Vec<u32>,
+    sessions: Vec<SessionId>,
+    is_admitted: bool,
+}
+
+impl Buckets {
+    fn new(scale: &Scale) -> Self {
+        let mut world = World::online(scale.users);
+        let once = Rate::new(1, NEVER);
+        let config = world.engine.config().to_builder().rate(Api::Subscribe, once);
+        let config = config.build().expect("the configuration is valid");
+        world.engine.reconfigure(world.now, config).expect("rates can be changed");
+        for user in 0..scale.users {
+            let (session, target) = (world.sessions[user], (user as u64 + 1) % 2);
+            world.engine.subscribe(world.now, session, &[target]).expect("once is admitted");
+            world.engine.unsubscribe(world.now, session, &[target]).expect("it is admitted");
+        }
+        assert_eq!(world.engine.stats().edges, 0);
+        let slots = Random::new(5).shuffled(scale.users);
+        // A quarter of all is enough, and far more than caches hold.
+        let asking = slots.iter().take(scale.users / 4);
+        let sessions = asking.map(|&user| world.sessions[user as usize]).collect();
+        let table = vec![0; scale.users];
+        let is_admitted = false;
+        let mut scene = Self { world, table, slots, sessions, is_admitted };
+        let refused = scene.world.engine.subscribe(scene.world.now, scene.sessions[0], &[0]);
+        assert!(matches!(refused, Err(RequestError::RateLimited { .. })));
+        scene
+    }
+}
+
+impl Scene for Buckets {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, table, slots, sessions, .. } = self;
+        world.now = Timestamp::from_millis(world.now.as_millis() + 1);
+        let now = world.now;
+        Some(match contender {
+            Contender::Floor => timed(slots.len(), || {
+                store(table, slots, now.as_millis());
+                black_box(&table);
+            }),
+            Contender::Engine if self.is_admitted => timed(sessions.len(), || {
+                for &session in sessions.iter() {
+                    black_box(world.engine.unsubscribe(now, session, &[0_u64; 0]).is_ok());
+                }
+            }),
+            Contender::Engine => timed(sessions.len(), || {
+                for &session in sessions.iter() {
+                    black_box(world.engine.subscribe(now, session, &[0_u64]).is_err());
+                }
+            }),
+            Contender::Rival => return None,
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! D: heartbeats. F: a user who logs out and in again, with watchers and a list.
+
+use core::hint::black_box;
+
+use presence_engine::{SessionId, Timestamp};
+
+use super::Random;
+use super::floors::{gather, store};
+use super::measure::{Sample, timed};
+use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
+use super::world::{RivalWorld, World};
+
+const D1: Bounds = Bounds::new(3.5, 10.0);
+const D2: Bounds = Bounds::new(2.0, 15.0);
+const F: Bounds = Bounds::new(2.0, 8.0);
+
+/// How many heartbeats are told at once.
+const BATCH: usize = 256;
+
+pub fn visit(scale: &Scale, visit: Visit<'_>) {
+    if scale.wants("D1") || scale.wants("D2") {
+        let mut scene = Heartbeats::new(scale.users, true);
+        if scale.wants("D1") {
+            visit(Case { row: "D1", name: "one by one".into(), bounds: D1, scene: &mut scene });
+        }
+        if scale.wants("D2") {
+            scene.is_batched = true;
+            visit(Case { row: "D2", name: "by 256".into(), bounds: D2, scene: &mut scene });
+        }
+    }
+    if scale.wants("F") {
+        let mut scene = Returns::new(scale.users, scale.of(20_000), true);
+        let name = format!("{EDGES} out and in");
+        visit(Case { row: "F", name, bounds: F, scene: &mut scene });
+    }
+}
+
+/// A heartbeat of everybody, in random order.
+pub struct Heartbeats {
+    world: World,
+    rival: Option<RivalWorld>,
+    table: Vec<u64>,
+    slots: Vec<u32>,
+    sessions: Vec<SessionId>,
+    /// The rival's, for an eighth of the users.
+    numbers: Vec<u64>,
+    is_batched: bool,
+}
+
+impl Heartbeats {
+    pub fn new(users: usize, has_rival: bool) -> Self {
+        let mut world = World::online(users);
+        let rival = has_rival.then(|| RivalWorld::online(users));
+        let slots = Random::new(5).shuffled(users);
+        let sessions: Vec<_> = slots.iter().map(|&user| world.sessions[user as usize]).collect();
+        assert_eq!(world.engine.heartbeats(world.now, &sessions), users);
+        let eighth = slots.iter().take(users.div_ceil(8));
+        let numbers = rival.iter().flat_map(|rival| {
+            eighth.clone().map(|&user| rival.sessions[user as usize]).collect::<Vec<_>>()
+        });
+        let numbers = numbers.collect();
+        let (table, is_batched) = (vec![0; users], false);
+        Self { world, rival, table, slots, sessions, numbers, is_batched }
+    }
+}
+
+impl Scene for Heartbeats {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, table, slots, sessions, numbers, .. } = self;
+        world.now = Timestamp::from_millis(world.now.as_millis() + 1);
+        let now = world.now;
+        Some(match contender {
+            Contender::Floor => timed(slots.len(), || {
+                store(table, slots, now.as_millis());
+                black_box(&table);
+            }),
+            Contender::Engine if self.is_batched => timed(sessions.len(), || {
+                for batch in sessions.chunks(BATCH) {
+                    black_box(world.engine.heartbeats(now, batch));
+                }
+            }),
+            Contender::Engine => timed(sessions.len(), || {
+                for &session in sessions.iter() {
+                    black_box(world.engine.heartbeat(now, session).is_ok());
+                }
+            }),
+            Contender::Rival => {
+                let rival = self.rival.as_mut()?;
+                timed(numbers.len(), || {
+                    for &number in numbers.iter() {
+                        black_box(rival.rival.heartbeat(now.as_millis(), number));
+                    }
+                })
+            }
+        })
+    }
+}
+
+/// How many watch each user of a community, and how many he watches.
+pub const EDGES: usize = 200;
+
+/// A community in a larger world: each member watches [`EDGES`] others and is watched by as many.
+pub struct Community {
+    /// Its members, by the numbers of users.
+    pub members: Vec<u32>,
+    /// Whom each member watches.
+    pub watched: Vec<Vec<u64>>,
+    /// Who watches each member.
+    pub watchers: Vec<Vec<u32>>,
+}
+
+impl Community {
+    pub fn new(users: usize, members: usize, edges: usize) -> Self {
+        let mut random = Random::new(11);
+        let mut numbers = random.shuffled(users);
+        numbers.truncate(members);
+        let mut offsets = random.distinct(edges, members - 1);
+        offsets.iter_mut().for_each(|offset| *offset += 1);
+        let member = |at: usize| numbers[at % members];
+        let watched = (0..members)
+            .map(|at| offsets.iter().map(|&o| u64::from(member(at + o as usize))).collect());
+        let watchers = (0..members)
+            .map(|at| offsets.iter().map(|&o| member(at + members - o as usize)).collect());
+        let (watched, watchers) = (watched.collect(), watchers.collect());
+        Self { watched, watchers, members: numbers }
+    }
+}
+
+/// Members of a community log out and in again. Their lists stay, and all who watch them are told
+/// twice.
+pub struct Returns {
+    world: World,
+    rival: Option<RivalWorld>,
+    community: Community,
+    table: Vec<u64>,
+    told: Vec<u64>,
+    in_round: usize,
+    /// How many returned, by each contender.
+    returned: [usize; 3],
+}
+
+impl Returns {
+    /// A community of `members` of the users, or more if a list would not find enough to name.
+    pub fn new(users: usize, members: usize, has_rival: bool) -> Self {
+        let (members, edges) = (members.max(2 * EDGES), EDGES);
+        let community = Community::new(users, members, edges);
+        let mut world = World::online(users);
+        let mut rival = has_rival.then(|| RivalWorld::online(users));
+        for (&member, watched) in community.members.iter().zip(&community.watched) {
+            world.subscribe(member, watched);
+            if let Some(rival) = &mut rival {
+                rival.subscribe(member, watched);
+            }
+        }
+        // One is told of what he himself did only when he logs in.
+        assert_eq!(world.log_in_again(community.members[0]), 2 * edges + 1);
+        if let Some(rival) = &mut rival {
+            assert_eq!(rival.log_in_again(community.members[0]), 2 * edges + 1);
+        }
+        let table = (1..=users as u64).collect();
+        let (told, in_round, returned) = (Vec::new(), members / 10, [0; 3]);
+        Self { world, rival, community, table, told, in_round, returned }
+    }
+}
+
+impl Scene for Returns {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { world, community, told, .. } = self;
+        let Community { members: numbers, watchers, .. } = &*community;
+        let in_round =
+            if contender == Contender::Rival { self.in_round / 4 } else { self.in_round };
+        let first = self.returned[contender as usize];
+        self.returned[contender as usize] += in_round;
+        // A number without a factor in common goes through all members, in no order of theirs.
+        let members = (first..first + in_round).map(|nth| nth * 7_919 % numbers.len());
+        Some(match contender {
+            Contender::Floor => timed(in_round, || {
+                for member in members {
+                    for _ in 0..2 {
+                        gather(&self.table, &watchers[member], told);
+                        black_box(&told);
+                    }
+                }
+            }),
+            Contender::Engine => timed(in_round, || {
+                for member in members {
+                    black_box(world.log_in_again(numbers[member]));
+                }
+            }),
+            Contender::Rival => {
+                let rival = self.rival.as_mut()?;
+                timed(in_round, || {
+                    for member in members {
+                        black_box(rival.log_in_again(numbers[member]));
+                    }
+                })
+            }
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! E: everybody times out; everybody's timer is put back. J: the longest call in the first.
+
+use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant;
+
+use presence_engine::{
+    Config, DeviceId, Engine, LoginKind, Platform, SessionId, Timeout, Timestamp,
+};
+use rustc_hash::FxBuildHasher;
+
+use super::Random;
+use super::floors::expire;
+use super::measure::{Sample, timed};
+use super::rival::{Rival, Rules};
+use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
+use super::world::{CALM, any_session, drain, login_order};
+
+const E1: Bounds = Bounds::new(25.0, 25.0);
+const E2: Bounds = Bounds::floor(3.0);
+const J: Bounds = Bounds::nanos(1_000_000.0);
+
+const TIMEOUT_MS: u64 = 60_000;
+/// How often a host of the rival looks for timers that are due.
+const STEP_MS: u64 = 100;
+
+pub fn visit(scale: &Scale, visit: Visit<'_>) {
+    // As after a gateway's end: everybody's latest heartbeat was within the last minute.
+    for (name, spread_ms, bounds) in [("over 60 s", TIMEOUT_MS, E1), ("at once", 1, Bounds::NONE)] {
+        if !scale.wants("E1") && !scale.wants("J") {
+            continue;
+        }
+        let mut scene = Expiry::new(scale.users, spread_ms, bounds.rival_min.is_some());
+        if scale.wants("E1") {
+            visit(Case { row: "E1", name: name.into(), bounds, scene: &mut scene });
+        }
+        if scale.wants("J") {
+            let mut scene = LongestCall(&mut scene);
+            visit(Case { row: "J", name: name.into(), bounds: J, scene: &mut scene });
+        }
+    }
+    if scale.wants("E2") {
+        let mut scene = Rearming::new(scale.users);
+        visit(Case { row: "E2", name: "a session".into(), bounds: E2, scene: &mut scene });
+    }
+}
+
+/// A wheel's buckets and the deadlines of its entries, in random order.
+struct Wheel {
+    buckets: Vec<Vec<u32>>,
+    deadlines: Vec<u64>,
+}
+
+impl Wheel {
+    fn new(users: usize) -> Self {
+        let order = Random::new(2).shuffled(users);
+        let buckets = order.chunks(users.div_ceil(600)).map(<[u32]>::to_vec).collect();
+        Self { buckets, deadlines: (0..users as u64).collect() }
+    }
+
+    fn round(&self) -> Sample {
+        let users = self.deadlines.len();
+        timed(users, || black_box(expire(&self.buckets, &self.deadlines, users as u64)))
+    }
+}
+
+/// An engine with everybody logged in, in random order, in the course of `spread_ms`.
+fn full(users: usize, spread_ms: u64) -> (Engine<u64, FxBuildHasher>, Vec<SessionId>) {
+    let config = Config::builder().timeout(Timeout::Web, TIMEOUT_MS).build();
+    let config = config.expect("the configuration is valid");
+    let mut engine = Engine::with_hasher(config, FxBuildHasher);
+    let mut sessions = vec![any_session(); users];
+    for (nth, &user) in login_order(users).iter().enumerate() {
+        let now = Timestamp::from_millis(nth as u64 * spread_ms / users as u64);
+        let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
+        let session = engine.login(now, &u64::from(user), Platform::Web, device, kind);
+        sessions[user as usize] = session.expect("a login of a valid user succeeds");
+        drain(&mut engine);
+    }
+    (engine, sessions)
+}
+
+/// A rival with the same sessions.
+fn full_rival(users: usize, spread_ms: u64) -> Rival {
+    let mut rival = Rival::new(Rules { timeout_ms: TIMEOUT_MS, ..CALM });
+    for (nth, &user) in login_order(users).iter().enumerate() {
+        let now = nth as u64 * spread_ms / users as u64;
+        rival.login(now, u64::from(user), Platform::Web as u8, "w");
+        rival.drain();
+    }
+    rival
+}
+
+/// Nobody is heard from: every session ends, with all that it entails.
+struct Expiry {
+    engine: Engine<u64, FxBuildHasher>,
+    rival: Option<Rival>,
+    wheel: Wheel,
+    longest: Duration,
+}
+
+impl Expiry {
+    fn new(users: usize, spread_ms: u64, has_rival: bool) -> Self {
+        let (engine, _) = full(users, spread_ms);
+        let rival = has_rival.then(|| full_rival(users, spread_ms));
+        Self { engine, rival, wheel: Wheel::new(users), longest: Duration::ZERO }
+    }
+
+    fn users(&self) -> usize {
+        self.wheel.deadlines.len()
+    }
+
+    /// The host was away, and catches up.
+    fn expire(&mut self) -> Sample {
+        let mut engine = self.engine.clone();
+        let end = Timestamp::from_millis(4 * TIMEOUT_MS);
+        let mut outputs = 0;
+        let mut longest = Duration::ZERO;
+        let sample = timed(self.users(), || {
+            loop {
+                let start = Instant::now();
+                engine.handle_timeout(end);
+                longest = longest.max(start.elapsed());
+                outputs += drain(&mut engine).1;
+                if engine.poll_timeout().is_none_or(|next| next > end) {
+                    break;
+                }
+            }
+        });
+        // The link's end, the event, and the status.
+        assert_eq!(outputs, 3 * self.users());
+        assert_eq!(engine.stats().sessions, 0);
+        self.longest = longest;
+        sample
+    }
+
+    /// The rival has no bound of work; it is called in steps, so that its news do not pile up.
+    fn expire_rival(&self) -> Option<Sample> {
+        let mut rival = self.rival.clone()?;
+        let mut news = 0;
+        let sample = timed(self.users(), || {
+            for now in (TIMEOUT_MS..4 * TIMEOUT_MS).step_by(STEP_MS as usize) {
+                rival.pass_time(now);
+                news += rival.drain().1;
+            }
+        });
+        assert_eq!((news, rival.session_count()), (3 * self.users(), 0));
+        Some(sample)
+    }
+}
+
+impl Scene for Expiry {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        Some(match contender {
+            Contender::Floor => self.wheel.round(),
+            Contender::Engine => self.expire(),
+            Contender::Rival => self.expire_rival()?,
+        })
+    }
+}
+
+struct LongestCall<'a>(&'a mut Expiry);
+
+impl Scene for LongestCall<'_> {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        (contender == Contender::Engine).then(|| {
+            self.0.expire();
+            Sample { elapsed: self.0.longest, units: 1 }
+        })
+    }
+}
+
+/// Everybody is heard from, and then everybody's timer is reached, and put back.
+struct Rearming {
+    engine: Engine<u64, FxBuildHasher>,
+    wheel: Wheel,
+    /// In another order than that of the logins.
+    sessions: Vec<SessionId>,
+    now: u64,
+}
+
+impl Rearming {
+    fn new(users: usize) -> Self {
+        let (engine, mut sessions) = full(users, TIMEOUT_MS / 2);
+        Random::new(5).shuffle(&mut sessions);
+        Self { engine, wheel: Wheel::new(users), sessions, now: TIMEOUT_MS - 20_000 }
+    }
+
+    fn round(&mut self) -> Sample {
+        let Self { engine, sessions, now, .. } = self;
+        // Heard from in the next 10 s, everybody's deadline is at least 10 s after the pass.
+        for (nth, &session) in sessions.iter().enumerate() {
+            let now = *now + nth as u64 * 10_000 / sessions.len() as u64;
+            let heard = engine.heartbeat(Timestamp::from_millis(now), session);
+            heard.expect("the session is live");
+        }
+        *now += 50_000;
+        let now = Timestamp::from_millis(*now);
+        let sample = timed(sessions.len(), || {
+            while engine.poll_timeout().is_some_and(|next| next <= now) {
+                engine.handle_timeout(now);
+            }
+        });
+        assert_eq!(engine.stats().sessions, sessions.len());
+        assert_eq!(engine.stats().pending_outputs, 0);
+        sample
+    }
+}
+
+impl Scene for Rearming {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        match contender {
+            Contender::Floor => Some(self.wheel.round()),
+            Contender::Engine => Some(Self::round(self)),
+            Contender::Rival => None,
+        }
+    }
+}
