@@ -102,7 +102,7 @@
 //! - `std` (default): a default hasher, keyed at random. Without it, name one:
 //!   [`Engine::with_hasher`].
 //! - `serde`: `Serialize` and `Deserialize` for [`Input`], [`Config`] and the public value types.
-//! - `arbitrary`: `Arbitrary` for the same.
+//! - `arbitrary`: `Arbitrary` for the same; needs `std`.
 //!
 //! The minimum supported Rust version is 1.85.
 #![no_std]
