@@ -102,6 +102,12 @@ impl Devices {
         self.retired.push(slot);
     }
 
+    /// Returns whether something is on its way to be free.
+    #[inline]
+    pub(crate) fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
     /// Notes that `made` outputs were made so far. To be called between steps.
     #[inline]
     pub(crate) fn stamp(&mut self, made: u64) {

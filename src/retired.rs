@@ -54,6 +54,11 @@ impl<T: Copy> Retired<T> {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.waiting.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.fresh.len() + self.waiting.len()
     }

@@ -394,7 +394,11 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     }
 
     /// Takes slots back that only outputs named which have been handed out.
+    #[inline]
     fn release(&mut self) {
+        if !self.core.devices.has_retired() && !self.directory.has_retired() {
+            return;
+        }
         let (made, taken) = self.core.outbox.progress();
         self.core.devices.stamp(made);
         self.core.devices.release(taken);
