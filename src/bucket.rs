@@ -203,6 +203,8 @@ pub(crate) struct Buckets {
     each: [Bucket; Api::ALL.len()],
 }
 
+const _: () = assert!(size_of::<Buckets>() == 80);
+
 impl Buckets {
     /// Makes full buckets.
     pub(crate) fn new(rates: &RateHistory) -> Self {

@@ -22,10 +22,10 @@ use core::num::NonZeroU64;
 ///
 /// let mut engine = Engine::<u64>::new(Config::default());
 /// let now = Timestamp::ZERO;
-/// let session =
-///     engine.login(now, &7, Platform::Web, DeviceId::new("w1"), LoginKind::Login).unwrap();
+/// let session = engine.login(now, &7, Platform::Web, DeviceId::new("w1"), LoginKind::Login)?;
 /// assert_eq!(SessionId::from_bits(session.to_bits()), Some(session));
 /// assert_eq!(format!("{session:?}"), "s0v1");
+/// # Ok::<(), presence_engine::LoginError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(

@@ -40,7 +40,7 @@ impl<T: Copy> Retired<T> {
     }
 
     /// Gives slots to `free` that no waiting output names, the first `taken` outputs being done
-    /// with. A call frees a few, so that none is long; there are more calls than slots.
+    /// with. A call frees a few, so that none is long, and later calls free the rest.
     pub(crate) fn release(&mut self, taken: u64, mut free: impl FnMut(T)) {
         for _ in 0..FREED_AT_ONCE {
             match self.waiting.front() {

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! 16 bytes a user, and one box of 136 bytes for those who have or had a custom status, notes,
+//! 16 bytes a user, and one box of 120 bytes for those who have or had a custom status, notes,
 //! timers or buckets. Buckets are a box of their own.
 
 use alloc::boxed::Box;
@@ -32,7 +32,7 @@ pub(crate) struct User {
     pub(crate) is_registered: bool,
 }
 
-const _: () = assert!(size_of::<User>() == 16);
+const _: () = assert!(size_of::<User>() == 16 && size_of::<Extras>() == 120);
 
 /// What most users do not have.
 #[derive(Clone, Debug, Default)]
