@@ -2,19 +2,21 @@
 //!
 //! # Layout
 //!
-//! 56 bytes a device. A user's list is linked through the records, earliest login first; its head
-//! is in the user's record.
+//! 32 bytes a device. A user's list is linked through the records, earliest login first; its head
+//! is in the user's record. Which session a device has is not kept here: those of a user are in the
+//! order of his logins, too. What only a mini program in the background has is kept apart.
 //!
 //! # Invariants
 //!
 //! 1. A list holds the devices of one user, each once, in the order of their logins.
 //! 2. A record that has left its list keeps its name until [`Devices::release`]: outputs that still
 //!    wait for the host refer to it.
+//! 3. A device has an [`Away`] exactly when it is marked so, and then a session.
 
-use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::id::{DeviceId, DeviceSlot, SessionId, UserSlot};
+use crate::id::{DeviceId, DeviceSlot, UserSlot};
 use crate::platform::Platform;
 use crate::retired::Retired;
 use crate::time::Timestamp;
@@ -23,16 +25,37 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
-    /// The live session; without, the device is a push registration.
-    pub(crate) session: Option<SessionId>,
-    /// Since when a mini program is away; `None` for all others, and for one that is not.
-    pub(crate) away: Option<Box<Away>>,
     pub(crate) user: UserSlot,
     next: DeviceSlot,
-    pub(crate) platform: Platform,
+    /// The place of the login among all logins, in 56 bits, above three small things.
+    marks: u64,
 }
 
-const _: () = assert!(size_of::<Device>() == 56);
+const _: () = assert!(size_of::<Device>() == 32);
+
+impl Device {
+    const PLATFORM: u64 = Platform::ALL.len() as u64 - 1;
+    const SESSION: u64 = 1 << 3;
+    const AWAY: u64 = 1 << 4;
+    const ORDER_SHIFT: u32 = 8;
+
+    #[inline]
+    pub(crate) fn platform(&self) -> Platform {
+        Platform::ALL[(self.marks & Self::PLATFORM) as usize]
+    }
+
+    /// Returns whether the device has a live session; without, it is a push registration.
+    #[inline]
+    pub(crate) fn has_session(&self) -> bool {
+        self.marks & Self::SESSION != 0
+    }
+
+    /// Returns the place of the login among all logins.
+    #[inline]
+    pub(crate) fn order(&self) -> u64 {
+        self.marks >> Self::ORDER_SHIFT
+    }
+}
 
 /// When a mini program was first put in the background or left (LV-3).
 #[derive(Clone, Debug, Default)]
@@ -46,6 +69,8 @@ pub(crate) struct Away {
 pub(crate) struct Devices {
     records: Vec<Device>,
     free: Vec<DeviceSlot>,
+    away: BTreeMap<DeviceSlot, Away>,
+    logins: u64,
     /// Out of their lists, but perhaps named by outputs.
     retired: Retired<DeviceSlot>,
 }
@@ -56,18 +81,18 @@ impl Devices {
         !self.free.is_empty() || self.records.len() < DeviceSlot::NONE.index()
     }
 
-    /// Appends a device to the list that starts at `head`, as the newest login. The caller has
-    /// checked that there is room.
+    /// Appends a device with a session to the list that starts at `head`, as the newest login. The
+    /// caller has checked that there is room.
     pub(crate) fn append(
         &mut self,
         head: &mut DeviceSlot,
         user: UserSlot,
         platform: Platform,
         id: DeviceId,
-        session: SessionId,
     ) -> DeviceSlot {
-        let next = DeviceSlot::NONE;
-        let device = Device { id, session: Some(session), away: None, user, next, platform };
+        self.logins += 1;
+        let marks = self.logins << Device::ORDER_SHIFT | Device::SESSION | platform as u64;
+        let device = Device { id, user, next: DeviceSlot::NONE, marks };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.records[slot.index()] = device;
@@ -86,6 +111,34 @@ impl Devices {
         slot
     }
 
+    /// Notes that the device's session has ended: what is left is a push registration, until it is
+    /// unlinked.
+    pub(crate) fn end_session(&mut self, slot: DeviceSlot) {
+        self.come_back(slot);
+        self.records[slot.index()].marks &= !Device::SESSION;
+    }
+
+    /// Returns since when a mini program is away, if it is.
+    pub(crate) fn away(&self, slot: DeviceSlot) -> Option<&Away> {
+        let is_away = self.records[slot.index()].marks & Device::AWAY != 0;
+        if is_away { self.away.get(&slot) } else { None }
+    }
+
+    /// Notes that a mini program, which has a session, is away.
+    pub(crate) fn leave(&mut self, slot: DeviceSlot) -> &mut Away {
+        self.records[slot.index()].marks |= Device::AWAY;
+        self.away.entry(slot).or_default()
+    }
+
+    /// Notes that a device is not away, if it was.
+    pub(crate) fn come_back(&mut self, slot: DeviceSlot) {
+        let marks = &mut self.records[slot.index()].marks;
+        if *marks & Device::AWAY != 0 {
+            *marks &= !Device::AWAY;
+            self.away.remove(&slot);
+        }
+    }
+
     /// Takes a device out of the list that starts at `head`.
     pub(crate) fn unlink(&mut self, head: &mut DeviceSlot, slot: DeviceSlot) {
         let next = self.records[slot.index()].next;
@@ -98,7 +151,6 @@ impl Devices {
                 self.records[before].next = next;
             }
         }
-        self.records[slot.index()].session = None;
         self.retired.push(slot);
     }
 
@@ -108,16 +160,11 @@ impl Devices {
         !self.retired.is_empty()
     }
 
-    /// Notes that `made` outputs were made so far. To be called between steps.
-    #[inline]
-    pub(crate) fn stamp(&mut self, made: u64) {
-        self.retired.stamp(made);
-    }
-
     /// Gives the records that left their lists, and that no waiting output names, back for use.
-    pub(crate) fn release(&mut self, taken: u64) {
-        let Self { records, free, retired } = self;
-        retired.release(taken, |slot| {
+    /// To be called between steps.
+    pub(crate) fn release(&mut self, made: u64, taken: u64) {
+        let Self { records, free, retired, .. } = self;
+        retired.release(made, taken, |slot| {
             records[slot.index()].id = DeviceId::default();
             free.push(slot);
         });
@@ -144,7 +191,7 @@ impl Devices {
         id: &DeviceId,
     ) -> Option<DeviceSlot> {
         let mut list = self.list(head);
-        list.find(|(_, device)| device.platform == platform && device.id == *id)
+        list.find(|(_, device)| device.platform() == platform && device.id == *id)
             .map(|(slot, _)| slot)
     }
 
@@ -152,12 +199,18 @@ impl Devices {
         &self.records[slot.index()]
     }
 
-    pub(crate) fn get_mut(&mut self, slot: DeviceSlot) -> &mut Device {
-        &mut self.records[slot.index()]
-    }
-
     /// Returns how many devices are in a list.
     pub(crate) fn len(&self) -> usize {
         self.records.len() - self.free.len() - self.retired.len()
+    }
+
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        let marked =
+            self.records.iter().enumerate().filter(|(_, device)| device.marks & Device::AWAY != 0);
+        let marked = marked.map(|(slot, device)| (DeviceSlot(slot as u32), device.has_session()));
+        if !marked.eq(self.away.keys().map(|&slot| (slot, true))) {
+            return Err("devices 3: a device is away and not marked so, or the other way round");
+        }
+        Ok(())
     }
 }

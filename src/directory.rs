@@ -92,16 +92,11 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         !self.retired.is_empty()
     }
 
-    /// Notes that `made` outputs were made so far. To be called between steps.
-    #[inline]
-    pub(crate) fn stamp(&mut self, made: u64) {
-        self.retired.stamp(made);
-    }
-
     /// Gives the slots of forgotten users, whom no waiting output names, back for use.
-    pub(crate) fn release(&mut self, taken: u64) {
+    /// To be called between steps.
+    pub(crate) fn release(&mut self, made: u64, taken: u64) {
         let Self { ids, free, retired, .. } = self;
-        retired.release(taken, |slot| {
+        retired.release(made, taken, |slot| {
             ids[slot as usize] = None;
             free.push(slot);
         });

@@ -127,8 +127,8 @@ pub struct NotASessionId(pub u64);
 
 /// The host's name for one installation, unique within user and platform.
 ///
-/// The engine never looks inside: every text is allowed, the empty one too. Texts of up to 22
-/// bytes are kept in place, longer ones on the heap.
+/// The engine never looks inside: every text is allowed, the empty one too. It is 16 bytes: texts of
+/// up to 14 bytes are kept in place, longer ones on the heap.
 ///
 /// # Examples
 ///
@@ -142,42 +142,66 @@ pub struct DeviceId(Text);
 
 #[derive(Clone)]
 enum Text {
-    Inline { len: u8, bytes: [u8; INLINE_MAX] },
-    Heap(Box<str>),
+    Inline(Short<INLINE_MAX>),
+    /// As long as the usual names are, a UUID for one: 48 bytes.
+    Heap(Box<Short<HEAP_MAX>>),
+    /// The second box keeps the id small.
+    Long(Box<Box<str>>),
 }
 
-const INLINE_MAX: usize = 22;
-const _: () = assert!(size_of::<Option<DeviceId>>() == 24);
+/// Up to `MAX` bytes of a text.
+#[derive(Clone)]
+struct Short<const MAX: usize> {
+    len: u8,
+    bytes: [u8; MAX],
+}
+
+const INLINE_MAX: usize = 14;
+const HEAP_MAX: usize = 47;
+const _: () = assert!(size_of::<Option<DeviceId>>() == 16);
+
+impl<const MAX: usize> Short<MAX> {
+    /// `None` if the text is longer.
+    fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { len: text.len() as u8, bytes })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len).min(MAX)]
+    }
+}
 
 impl DeviceId {
     /// Makes a device id of any text.
     ///
     /// # Complexity
     ///
-    /// O(length); allocates only for more than 22 bytes.
+    /// O(length); allocates once for more than 14 bytes, and twice for more than 47.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let mut bytes = [0; INLINE_MAX];
-        match bytes.get_mut(..text.len()) {
-            Some(start) => {
-                start.copy_from_slice(text.as_bytes());
-                Self(Text::Inline { len: text.len() as u8, bytes })
-            }
-            None => Self(Text::Heap(text.into())),
-        }
+        Self(if let Some(short) = Short::new(text) {
+            Text::Inline(short)
+        } else if let Some(short) = Short::new(text) {
+            Text::Heap(Box::new(short))
+        } else {
+            Text::Long(Box::new(text.into()))
+        })
     }
 
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Inline bytes are copied from a whole `str`, so the check never fails.
+        // Bytes are copied from a whole `str`, so the check never fails.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Text::Inline { len, bytes } => &bytes[..usize::from(*len).min(INLINE_MAX)],
-            Text::Heap(text) => text.as_bytes(),
+            Text::Inline(short) => short.as_bytes(),
+            Text::Heap(short) => short.as_bytes(),
+            Text::Long(text) => text.as_bytes(),
         }
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! 1. The lengths of the waiting records sum up to what waits in each buffer.
 
-use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::id::{DeviceSlot, SessionId, UserSlot};
@@ -46,17 +46,17 @@ pub(crate) struct Popped<'a> {
 /// The waiting outputs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
-    records: VecDeque<Record>,
+    records: Flat<Record>,
     told: Flat<SessionId>,
     displaced: Flat<DeviceSlot>,
-    custom: Flat<u8>,
-    /// How many records were ever made.
-    made: u64,
-    /// How many were made since none waited.
-    burst: usize,
+    custom: String,
+    custom_read: usize,
+    /// How many records were ever handed out.
+    taken: u64,
 }
 
 impl Outbox {
+    #[inline]
     pub(crate) fn close(
         &mut self,
         at: Timestamp,
@@ -64,9 +64,11 @@ impl Outbox {
         device: DeviceSlot,
         reason: CloseReason,
     ) {
-        self.push(at, Kind::Close { session, device, reason });
+        self.make_room();
+        self.records.items.push(Record { at, kind: Kind::Close { session, device, reason } });
     }
 
+    #[inline]
     pub(crate) fn event(
         &mut self,
         at: Timestamp,
@@ -75,13 +77,15 @@ impl Outbox {
         reason: Reason,
         displaced: &[DeviceSlot],
     ) {
-        self.displaced.make_room();
+        self.make_room();
         self.displaced.items.extend_from_slice(displaced);
         let displaced = displaced.len() as u32;
-        self.push(at, Kind::Event { device, action, reason, displaced });
+        let kind = Kind::Event { device, action, reason, displaced };
+        self.records.items.push(Record { at, kind });
     }
 
     /// Adds a status output; `tell` appends the sessions to tell.
+    #[inline]
     pub(crate) fn status(
         &mut self,
         at: Timestamp,
@@ -90,19 +94,21 @@ impl Outbox {
         custom: &str,
         tell: impl FnOnce(&mut Vec<SessionId>),
     ) {
-        self.told.make_room();
+        self.make_room();
         let first = self.told.items.len();
         tell(&mut self.told.items);
         let told = (self.told.items.len() - first) as u32;
-        self.custom.make_room();
-        self.custom.items.extend_from_slice(custom.as_bytes());
+        self.custom.push_str(custom);
         let custom = custom.len() as u32;
-        self.push(at, Kind::Status { user, state, custom, told });
+        let kind = Kind::Status { user, state, custom, told };
+        self.records.items.push(Record { at, kind });
     }
 
     /// Takes out the oldest record.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Popped<'_>> {
-        let record = self.records.pop_front()?;
+        let record = *self.records.read(1).first()?;
+        self.taken += 1;
         let (mut told, mut displaced, mut custom) = (0, 0, 0);
         match record.kind {
             Kind::Close { .. } => {}
@@ -111,40 +117,68 @@ impl Outbox {
                 (told, custom) = (sessions as usize, bytes as usize);
             }
         }
+        let start = self.custom_read;
+        self.custom_read += custom;
         Some(Popped {
             record,
             told: self.told.read(told),
             displaced: self.displaced.read(displaced),
-            // The bytes of whole texts, so the check never fails.
-            custom: core::str::from_utf8(self.custom.read(custom)).unwrap_or_default(),
+            custom: &self.custom[start..self.custom_read],
         })
     }
 
     /// Returns how many records were ever made, and how many of them have been taken out.
+    #[inline]
     pub(crate) fn progress(&self) -> (u64, u64) {
-        (self.made, self.made - self.records.len() as u64)
+        (self.taken + self.records.waiting() as u64, self.taken)
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.records.len()
+        self.records.waiting()
     }
 
-    fn push(&mut self, at: Timestamp, kind: Kind) {
-        // As with the flat buffers, room for a burst shrinks by halves once it has passed.
-        if self.records.is_empty() {
-            if self.records.capacity() > ROOM_KEPT.max(8 * self.burst) {
-                self.records.shrink_to(self.records.capacity() / 2);
-            }
-            self.burst = 0;
+    /// Starts anew once all has been read, as a host does that drains after every call.
+    #[inline]
+    fn make_room(&mut self) {
+        let Self { records, told, displaced, custom_read, .. } = self;
+        // Whichever is beyond it, they are together.
+        let is_much = records.read | told.read | displaced.read | *custom_read > ROOM_KEPT;
+        if records.read > 0 && (is_much || records.waiting() == 0) {
+            self.drop_read();
         }
-        self.burst += 1;
-        self.records.push_back(Record { at, kind });
-        self.made += 1;
+    }
+
+    fn drop_read(&mut self) {
+        if self.records.waiting() > 0 {
+            return self.drop_most();
+        }
+        self.records.clear();
+        self.told.clear();
+        self.displaced.clear();
+        let used = self.custom.len();
+        self.custom.clear();
+        self.custom_read = 0;
+        if self.custom.capacity() > ROOM_KEPT.max(8 * used) {
+            self.custom.shrink_to(self.custom.capacity() / 2);
+        }
+    }
+
+    /// Drops what has been read, where it is most of much: for a host that never drains to the end.
+    #[cold]
+    fn drop_most(&mut self) {
+        self.records.drop_most();
+        self.told.drop_most();
+        self.displaced.drop_most();
+        if self.custom_read > ROOM_KEPT && self.custom_read > self.custom.len() / 2 {
+            self.custom.drain(..self.custom_read);
+            self.custom_read = 0;
+        }
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let (mut sessions, mut devices, mut bytes) = (0, 0, 0);
-        for record in &self.records {
+        for record in &self.records.items[self.records.read..] {
             match record.kind {
                 Kind::Close { .. } => {}
                 Kind::Event { displaced, .. } => devices += displaced as usize,
@@ -156,7 +190,7 @@ impl Outbox {
         }
         if sessions != self.told.waiting()
             || devices != self.displaced.waiting()
-            || bytes != self.custom.waiting()
+            || bytes != self.custom.len() - self.custom_read
         {
             return Err("outbox 1: the lengths do not sum up to what waits");
         }
@@ -181,28 +215,34 @@ impl<T> Default for Flat<T> {
 }
 
 impl<T> Flat<T> {
-    /// Drops what has been read, once that is all, or most of much.
-    fn make_room(&mut self) {
-        if self.read == self.items.len() {
-            let used = self.items.len();
-            self.items.clear();
-            self.read = 0;
-            // After a burst the room shrinks by halves, so that steady use never allocates.
-            if self.items.capacity() > ROOM_KEPT.max(8 * used) {
-                self.items.shrink_to(self.items.capacity() / 2);
-            }
-        } else if self.read > ROOM_KEPT && self.read > self.items.len() / 2 {
+    /// Starts anew once all has been read. After a burst the room shrinks by halves, so that steady
+    /// use never allocates.
+    #[inline]
+    fn clear(&mut self) {
+        let used = self.items.len();
+        self.items.clear();
+        self.read = 0;
+        if self.items.capacity() > ROOM_KEPT.max(8 * used) {
+            self.items.shrink_to(self.items.capacity() / 2);
+        }
+    }
+
+    fn drop_most(&mut self) {
+        if self.read > ROOM_KEPT && self.read > self.items.len() / 2 {
             self.items.drain(..self.read);
             self.read = 0;
         }
     }
 
+    /// Reads the next `len` items, or as many as there are.
+    #[inline]
     fn read(&mut self, len: usize) -> &[T] {
         let start = self.read;
-        self.read += len;
+        self.read = self.items.len().min(start + len);
         &self.items[start..self.read]
     }
 
+    #[inline]
     fn waiting(&self) -> usize {
         self.items.len() - self.read
     }

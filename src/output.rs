@@ -224,7 +224,7 @@ impl<'a> Displaced<'a> {
     pub fn iter(self) -> impl ExactSizeIterator<Item = (Platform, &'a DeviceId)> + 'a {
         self.slots.iter().map(move |&slot| {
             let device = self.devices.get(slot);
-            (device.platform, &device.id)
+            (device.platform(), &device.id)
         })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //!
-//! Structure of arrays, 29 bytes a session: 4 of generation and 8 of last heard (the two that a
-//! heartbeat touches), 8 of order, 4 of user, 4 of device, 1 of platform.
+//! 21 bytes a session: a record of 16 with what heartbeats and requests need (when it was last
+//! heard, its generation, its user), and beside it 4 of device and 1 of platform.
 //!
 //! # Invariants
 //!
@@ -16,18 +16,23 @@ use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::platform::Platform;
 use crate::time::Timestamp;
 
+#[derive(Clone, Debug)]
+struct Session {
+    heard: Timestamp,
+    generation: u32,
+    user: UserSlot,
+}
+
+const _: () = assert!(size_of::<Session>() == 16);
+
 /// All sessions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sessions {
-    generations: Vec<u32>,
-    heard: Vec<Timestamp>,
-    orders: Vec<u64>,
-    users: Vec<UserSlot>,
+    records: Vec<Session>,
     devices: Vec<DeviceSlot>,
     platforms: Vec<Platform>,
     free: Vec<u32>,
-    live: usize,
-    opened: u64,
+    used_up: usize,
 }
 
 impl Sessions {
@@ -36,115 +41,102 @@ impl Sessions {
 
     /// Returns whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
-        !self.free.is_empty() || self.generations.len() < Self::COUNT_MAX
+        !self.free.is_empty() || self.records.len() < Self::COUNT_MAX
     }
 
-    /// Opens a session, heard from at `now`. The caller has checked that there is room, and tells
-    /// the device with [`Sessions::set_device`].
-    pub(crate) fn open(&mut self, now: Timestamp, user: UserSlot, platform: Platform) -> SessionId {
+    /// Opens a session, heard from at `now`. The caller has checked that there is room.
+    pub(crate) fn open(
+        &mut self,
+        now: Timestamp,
+        user: UserSlot,
+        device: DeviceSlot,
+        platform: Platform,
+    ) -> SessionId {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.generations.push(0);
-            self.heard.push(now);
-            self.orders.push(0);
-            self.users.push(user);
-            self.devices.push(DeviceSlot::NONE);
+            self.records.push(Session { heard: now, generation: 0, user });
+            self.devices.push(device);
             self.platforms.push(platform);
-            (self.generations.len() - 1) as u32
+            (self.records.len() - 1) as u32
         });
-        let at = slot as usize;
-        self.generations[at] += 1;
-        self.heard[at] = now;
-        self.orders[at] = self.opened;
-        self.users[at] = user;
-        self.platforms[at] = platform;
-        self.opened += 1;
-        self.live += 1;
-        SessionId::from_parts(slot, self.generations[at])
-    }
-
-    pub(crate) fn set_device(&mut self, session: SessionId, device: DeviceSlot) {
-        self.devices[session.slot() as usize] = device;
+        let record = &mut self.records[slot as usize];
+        record.heard = now;
+        record.generation += 1;
+        record.user = user;
+        self.devices[slot as usize] = device;
+        self.platforms[slot as usize] = platform;
+        SessionId::from_parts(slot, record.generation)
     }
 
     /// Ends a live session.
     pub(crate) fn close(&mut self, session: SessionId) {
         let slot = session.slot();
-        let generation = &mut self.generations[slot as usize];
+        let generation = &mut self.records[slot as usize].generation;
         debug_assert_eq!(*generation, session.generation(), "only live sessions are closed");
         *generation = generation.wrapping_add(1);
-        // At 0 again the slot has used up its generations, and no id may come twice.
+        // At 0 again the slot has used up its generations, and no id may come twice: it is given
+        // up, and counts as used for ever.
         if *generation != 0 {
             self.free.push(slot);
+        } else {
+            self.used_up += 1;
         }
-        self.live -= 1;
     }
 
-    /// Records that the session is alive; tells whether it is.
+    /// Records that the session is alive and returns its user, if it is.
     #[inline]
-    pub(crate) fn hear(&mut self, session: SessionId, now: Timestamp) -> bool {
-        let at = session.slot() as usize;
-        match self.generations.get(at) {
-            Some(&generation) if generation == session.generation() => {
-                self.heard[at] = now;
-                true
-            }
-            _ => false,
+    pub(crate) fn hear(&mut self, session: SessionId, now: Timestamp) -> Option<UserSlot> {
+        let record = self.records.get_mut(session.slot() as usize)?;
+        if record.generation != session.generation() {
+            return None;
         }
-    }
-
-    /// Returns the user of a live session.
-    pub(crate) fn user(&self, session: SessionId) -> Option<UserSlot> {
-        let at = session.slot() as usize;
-        let generation = self.generations.get(at)?;
-        (*generation == session.generation()).then(|| self.users[at])
+        record.heard = now;
+        Some(record.user)
     }
 
     /// Returns the device of a live session.
+    #[inline]
     pub(crate) fn device(&self, session: SessionId) -> Option<DeviceSlot> {
         let at = session.slot() as usize;
-        let generation = self.generations.get(at)?;
-        (*generation == session.generation()).then(|| self.devices[at])
+        (self.records.get(at)?.generation == session.generation()).then(|| self.devices[at])
     }
 
     /// Returns the live session in a slot.
+    #[inline]
     pub(crate) fn in_slot(&self, slot: u32) -> Option<SessionId> {
-        let generation = *self.generations.get(slot as usize)?;
+        let generation = self.records.get(slot as usize)?.generation;
         (generation & 1 == 1).then(|| SessionId::from_parts(slot, generation))
     }
 
     /// Returns when the session in a slot was last heard from.
+    #[inline]
     pub(crate) fn heard(&self, slot: u32) -> Timestamp {
-        self.heard[slot as usize]
+        self.records[slot as usize].heard
     }
 
-    /// Returns the place of the session in a slot in the order of creation.
-    pub(crate) fn order(&self, slot: u32) -> u64 {
-        self.orders[slot as usize]
-    }
-
+    #[inline]
     pub(crate) fn platform(&self, slot: u32) -> Platform {
         self.platforms[slot as usize]
     }
 
     /// Returns how many sessions are live.
     pub(crate) fn len(&self) -> usize {
-        self.live
+        self.records.len() - self.free.len() - self.used_up
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let odd = self.generations.iter().filter(|&generation| generation & 1 == 1).count();
-        if odd != self.live {
+        let odd = self.records.iter().filter(|record| record.generation & 1 == 1).count();
+        if odd != self.len() {
             return Err("sessions 1: the live sessions are not those of odd generation");
         }
         let mut free = self.free.clone();
         free.sort_unstable();
         free.dedup();
-        let used_up = self.generations.iter().enumerate().filter(|&(slot, &generation)| {
-            generation == 0 && free.binary_search(&(slot as u32)).is_err()
+        let used_up = self.records.iter().enumerate().filter(|&(slot, record)| {
+            record.generation == 0 && free.binary_search(&(slot as u32)).is_err()
         });
         if free.len() != self.free.len()
-            || free.iter().any(|&slot| self.generations[slot as usize] & 1 == 1)
-            || used_up.count() + free.len() + self.live != self.generations.len()
+            || free.iter().any(|&slot| self.records[slot as usize].generation & 1 == 1)
+            || used_up.count() != self.used_up
         {
             return Err("sessions 2: the free list is not the slots that are not live");
         }
@@ -160,14 +152,18 @@ mod tests {
     #[test]
     fn a_slot_is_given_up_when_its_generations_are() {
         let mut sessions = Sessions::default();
-        let first = sessions.open(Timestamp::ZERO, UserSlot(0), Platform::Web);
+        let first = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web);
         sessions.close(first);
-        sessions.generations[0] = u32::MAX - 1;
-        let last = sessions.open(Timestamp::ZERO, UserSlot(0), Platform::Web);
+        sessions.records[0].generation = u32::MAX - 1;
+        let last = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web);
         assert_eq!((last.slot(), last.generation()), (0, u32::MAX));
         sessions.close(last);
-        assert_eq!(sessions.open(Timestamp::ZERO, UserSlot(0), Platform::Web).slot(), 1);
-        assert!(!sessions.hear(first, Timestamp::ZERO) && !sessions.hear(last, Timestamp::ZERO));
+        assert_eq!(
+            sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web).slot(),
+            1
+        );
+        assert_eq!(sessions.hear(first, Timestamp::ZERO), None);
+        assert_eq!(sessions.hear(last, Timestamp::ZERO), None);
         assert_eq!(sessions.check_invariants(), Ok(()));
     }
 }

@@ -6,17 +6,17 @@
 //!
 //! # Layout
 //!
-//! Eleven levels of 64 slots cover all of `u64` milliseconds; level n has slots of 64^n ms. A level
+//! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms. A level
 //! exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of
 //! places by which it is found when it is cancelled.
 //!
 //! # Invariants
 //!
-//! 1. An entry of level n agrees with the wheel's `now` in all digits (base 64) above n, and its
+//! 1. An entry of level n agrees with the wheel's `now` in all digits (base 256) above n, and its
 //!    slot is after the digit of `now`; on level 0, or while its slot is being emptied, it may be
 //!    that digit itself.
 //! 2. The place of an owner names its entry, and nothing else has a place.
-//! 3. A level's bit is set exactly for the slots that are not empty.
+//! 3. A bit is set exactly for the slots, and for the levels, that are not empty.
 
 use alloc::vec::Vec;
 
@@ -26,8 +26,14 @@ pub(crate) use batch::Batch;
 
 mod batch;
 
-const DIGIT_BITS: u32 = 6;
+const DIGIT_BITS: u32 = 8;
 const SLOTS: usize = 1 << DIGIT_BITS;
+
+/// For how many entries a slot keeps its room when it is empty.
+const ROOM_KEPT: usize = 64;
+/// How many larger buffers go round, and how large they are at most, in entries.
+const SPARE_MAX: usize = 8;
+const SPARE_LEN_MAX: usize = 1 << 16;
 
 /// Who a timer belongs to: an index in one of two families of owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,13 +82,19 @@ const _: () = assert!(size_of::<Place>() == 8);
 
 #[derive(Clone, Debug)]
 struct Level {
-    occupied: u64,
+    occupied: [u64; SLOTS / 64],
     slots: [Vec<Entry>; SLOTS],
 }
 
 impl Level {
     fn new() -> Self {
-        Self { occupied: 0, slots: [const { Vec::new() }; SLOTS] }
+        Self { occupied: [0; SLOTS / 64], slots: [const { Vec::new() }; SLOTS] }
+    }
+
+    /// Returns the first slot that is not empty.
+    fn first(&self) -> Option<usize> {
+        let word = self.occupied.iter().position(|&word| word != 0)?;
+        Some(word * 64 + self.occupied[word].trailing_zeros() as usize)
     }
 }
 
@@ -91,9 +103,12 @@ impl Level {
 pub(crate) struct Wheel {
     now: u64,
     levels: Vec<Level>,
+    /// A bit for each level that is not empty.
+    busy: u8,
     /// The level whose slot at the digit of `now` is being emptied.
     emptying: Option<u8>,
     places: [Vec<Place>; 2],
+    spare: Vec<Vec<Entry>>,
     len: usize,
 }
 
@@ -101,6 +116,7 @@ impl Wheel {
     /// Sees to it that the owner is popped at `deadline` or earlier.
     ///
     /// O(1). Returns from when on a call of [`Wheel::pop`] is needed for it.
+    #[inline]
     pub(crate) fn arm(&mut self, owner: Owner, deadline: Timestamp) -> Timestamp {
         let deadline = deadline.as_millis().max(self.now);
         let place = self.place(owner);
@@ -114,12 +130,18 @@ impl Wheel {
         let differing = (deadline ^ self.now) | 1;
         let level = (u64::BITS - 1 - differing.leading_zeros()) / DIGIT_BITS;
         let slot = digit(deadline, level);
-        while self.levels.len() <= level as usize {
-            self.levels.push(Level::new());
+        if self.levels.len() <= level as usize {
+            self.levels.resize_with(level as usize + 1, Level::new);
         }
         let Level { occupied, slots } = &mut self.levels[level as usize];
-        *occupied |= 1 << slot;
         let entries = &mut slots[slot];
+        if entries.is_empty() {
+            occupied[slot / 64] |= 1 << (slot % 64);
+            self.busy |= 1 << level;
+            if entries.capacity() == 0 {
+                *entries = self.spare.pop().unwrap_or_default();
+            }
+        }
         let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
         entries.push(owner.into());
         self.set_place(owner, place);
@@ -128,11 +150,20 @@ impl Wheel {
     }
 
     /// Drops the owner's entry, if there is one. O(1).
+    #[inline]
     pub(crate) fn cancel(&mut self, owner: Owner) {
         let place = self.place(owner);
-        if place != Place::NONE {
-            self.set_place(owner, Place::NONE);
-            self.take_out(place);
+        if place == Place::NONE {
+            return;
+        }
+        self.set_place(owner, Place::NONE);
+        let entries = &mut self.levels[usize::from(place.level)].slots[usize::from(place.slot)];
+        entries.swap_remove(place.at as usize);
+        self.len -= 1;
+        if let Some(&moved) = entries.get(place.at as usize) {
+            self.set_place(moved.owner(), place);
+        } else if entries.is_empty() {
+            self.vacate(place.level, place.slot);
         }
     }
 
@@ -140,17 +171,19 @@ impl Wheel {
     ///
     /// An owner whose deadline is later than the returned moment is to be armed anew; another is
     /// due. All that is due at one moment has been popped when [`Wheel::next`] is later than it.
+    #[inline]
     pub(crate) fn pop(&mut self, until: Timestamp) -> Option<(Owner, Timestamp)> {
-        let (level, slot) = self.first()?;
-        let start = self.start(level, slot);
-        if start > until.as_millis() {
-            return None;
+        let level = match self.emptying {
+            Some(level) => level,
+            None => self.reach_next(until)?,
+        };
+        let slot = digit(self.now, u32::from(level));
+        let entries = &mut self.levels[usize::from(level)].slots[slot];
+        let owner = entries.pop()?.owner();
+        if entries.is_empty() {
+            self.vacate(level, slot as u8);
         }
-        self.now = self.now.max(start);
-        let at = self.levels[usize::from(level)].slots[usize::from(slot)].len() - 1;
-        let place = Place { level, slot, at: at as u32 };
-        self.emptying = (at > 0 && level > 0).then_some(level);
-        let owner = self.take_out(place).owner();
+        self.len -= 1;
         self.set_place(owner, Place::NONE);
         Some((owner, Timestamp::from_millis(self.now)))
     }
@@ -163,7 +196,11 @@ impl Wheel {
     }
 
     /// Returns when the next entry is to be popped: at its deadline or earlier.
+    #[inline]
     pub(crate) fn next(&self) -> Option<Timestamp> {
+        if self.emptying.is_some() {
+            return Some(Timestamp::from_millis(self.now));
+        }
         let (level, slot) = self.first()?;
         Some(Timestamp::from_millis(self.start(level, slot).max(self.now)))
     }
@@ -179,14 +216,24 @@ impl Wheel {
         place == Place::NONE || self.start(place.level, place.slot) > deadline.as_millis()
     }
 
-    /// Returns the slot that comes next: of the lowest level that is not empty, its first, unless a
-    /// slot of a higher level, which begins earlier, is being emptied.
-    fn first(&self) -> Option<(u8, u8)> {
-        if let Some(level) = self.emptying {
-            return Some((level, digit(self.now, u32::from(level)) as u8));
+    /// Moves the wheel to the slot that comes next, if it begins at or before `until`, and returns
+    /// its level.
+    fn reach_next(&mut self, until: Timestamp) -> Option<u8> {
+        let (level, slot) = self.first()?;
+        let start = self.start(level, slot);
+        if start > until.as_millis() {
+            return None;
         }
-        let level = self.levels.iter().position(|level| level.occupied != 0)?;
-        Some((level as u8, self.levels[level].occupied.trailing_zeros() as u8))
+        self.now = self.now.max(start);
+        self.emptying = Some(level);
+        Some(level)
+    }
+
+    /// Returns the first slot of the lowest level that is not empty.
+    fn first(&self) -> Option<(u8, u8)> {
+        let level = self.busy.trailing_zeros();
+        let slot = self.levels.get(level as usize)?.first()?;
+        Some((level as u8, slot as u8))
     }
 
     /// Returns when a slot begins.
@@ -197,32 +244,33 @@ impl Wheel {
         above.checked_shl(shift + DIGIT_BITS).unwrap_or(0) | u64::from(slot) << shift
     }
 
-    /// Removes an entry whose place has been cleared, and fills its gap with the slot's last.
-    fn take_out(&mut self, place: Place) -> Entry {
-        let Level { occupied, slots } = &mut self.levels[usize::from(place.level)];
-        let entries = &mut slots[usize::from(place.slot)];
-        let entry = entries.swap_remove(place.at as usize);
-        self.len -= 1;
-        if let Some(&moved) = entries.get(place.at as usize) {
-            self.set_place(moved.owner(), place);
-        } else if entries.is_empty() {
-            *occupied &= !(1 << place.slot);
-            // A burst that has passed gives its memory back; a few entries are kept for the next.
-            entries.shrink_to(SLOTS);
-            if self.emptying == Some(place.level)
-                && usize::from(place.slot) == digit(self.now, u32::from(place.level))
-            {
-                self.emptying = None;
+    /// Notes that a slot has run empty.
+    fn vacate(&mut self, level: u8, slot: u8) {
+        let Level { occupied, slots } = &mut self.levels[usize::from(level)];
+        occupied[usize::from(slot) / 64] &= !(1 << (slot % 64));
+        if occupied.iter().all(|&word| word == 0) {
+            self.busy &= !(1 << level);
+        }
+        // A burst that has passed gives its memory back.
+        let entries = &mut slots[usize::from(slot)];
+        if entries.capacity() > ROOM_KEPT {
+            let entries = core::mem::take(entries);
+            if entries.capacity() <= SPARE_LEN_MAX && self.spare.len() < SPARE_MAX {
+                self.spare.push(entries);
             }
         }
-        entry
+        if self.emptying == Some(level) && usize::from(slot) == digit(self.now, u32::from(level)) {
+            self.emptying = None;
+        }
     }
 
+    #[inline]
     fn place(&self, owner: Owner) -> Place {
         let (family, at) = family(owner);
         self.places[family].get(at).copied().unwrap_or(Place::NONE)
     }
 
+    #[inline]
     fn set_place(&mut self, owner: Owner, place: Place) {
         let (family, at) = family(owner);
         let places = &mut self.places[family];
@@ -235,6 +283,9 @@ impl Wheel {
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let mut entries = 0;
         for (level, Level { occupied, slots }) in self.levels.iter().enumerate() {
+            if (self.busy >> level & 1 == 1) != slots.iter().any(|list| !list.is_empty()) {
+                return Err("timer 3: a bit does not tell whether the level is empty");
+            }
             let current = digit(self.now, level as u32);
             for (slot, list) in slots.iter().enumerate() {
                 entries += list.len();
@@ -244,7 +295,7 @@ impl Wheel {
                 {
                     return Err("timer 1: an entry is in a slot that has passed");
                 }
-                if (*occupied >> slot & 1 == 1) == list.is_empty() {
+                if (occupied[slot / 64] >> (slot % 64) & 1 == 1) == list.is_empty() {
                     return Err("timer 3: a bit does not tell whether the slot is empty");
                 }
                 for (at, entry) in list.iter().enumerate() {

@@ -71,8 +71,8 @@ fn sizes_are_what_they_are() {
     assert_eq!(size_of::<SessionId>(), 8);
     assert_eq!(size_of::<Option<SessionId>>(), 8);
     assert_eq!(size_of::<Timestamp>(), 8);
-    assert_eq!(size_of::<DeviceId>(), 24);
-    assert_eq!(size_of::<Option<DeviceId>>(), 24);
+    assert_eq!(size_of::<DeviceId>(), 16);
+    assert_eq!(size_of::<Option<DeviceId>>(), 16);
     assert_eq!(size_of::<Platform>(), 1);
     assert_eq!(size_of::<CloseReason>(), 1);
     assert_eq!(size_of::<Option<Output<'_, String>>>(), OUTPUT_BYTES);

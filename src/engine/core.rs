@@ -107,6 +107,19 @@ impl Core {
         self.devices.list(self.users[user.index()].devices)
     }
 
+    /// The same, with the session of each that has one.
+    pub(super) fn links_of(
+        &self,
+        user: UserSlot,
+    ) -> impl Iterator<Item = (DeviceSlot, &Device, Option<SessionId>)> {
+        // Both are in the order of the logins.
+        let mut sessions = self.reach.of(user).iter();
+        self.devices_of(user).map(move |(slot, device)| {
+            let session = if device.has_session() { sessions.next() } else { None };
+            (slot, device, session.copied())
+        })
+    }
+
     /// Returns how the user can be reached (ST-1).
     pub(super) fn state(&self, user: UserSlot) -> State {
         if !self.reach.of(user).is_empty() {
@@ -125,8 +138,7 @@ impl Core {
 
     /// Returns the user of a live session, which has been heard from (LV-1).
     pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
-        self.sessions.hear(session, now);
-        self.sessions.user(session)
+        self.sessions.hear(session, now)
     }
 
     /// Returns when the session in a slot ends if it is not heard from, and why: `None` if that
@@ -140,8 +152,9 @@ impl Core {
         if platform != Platform::MiniProgram {
             return timed_out;
         }
-        let device = self.sessions.device(session)?;
-        let Some(away) = &self.devices.get(device).away else { return timed_out };
+        let Some(away) = self.devices.away(self.sessions.device(session)?) else {
+            return timed_out;
+        };
         let after = |since: Option<Timestamp>, timeout| {
             since.and_then(|since| since.checked_add(self.config.timeout(timeout)))
         };
@@ -182,9 +195,7 @@ impl Core {
     /// Ends a live session. Its device stays, as a push registration, until it is unlinked.
     pub(super) fn end_session(&mut self, user: UserSlot, session: SessionId) {
         if let Some(device) = self.sessions.device(session) {
-            let device = self.devices.get_mut(device);
-            device.session = None;
-            device.away = None;
+            self.devices.end_session(device);
         }
         self.wheel.cancel(Owner::Session(session.slot()));
         self.reach.remove(user, session);
@@ -253,6 +264,7 @@ impl Core {
 
     pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
         self.sessions.check_invariants()?;
+        self.devices.check_invariants()?;
         self.reach.check_invariants()?;
         self.relations.check_invariants()?;
         self.wheel.check_invariants()?;
@@ -262,13 +274,15 @@ impl Core {
         for (slot, user) in self.users.iter().enumerate() {
             let slot = UserSlot(slot as u32);
             let mut live = Vec::new();
-            for (at, device) in self.devices_of(slot) {
+            for (at, device, session) in self.links_of(slot) {
                 devices += 1;
-                live.extend(device.session);
-                if device.session.is_some_and(|session| self.sessions.device(session) != Some(at)) {
+                live.extend(session);
+                if session.is_some() != device.has_session()
+                    || session.is_some_and(|session| self.sessions.device(session) != Some(at))
+                {
                     return Err("core 1: a session does not name its device");
                 }
-                if device.user != slot || device.session.is_none() && !device.platform.can_push() {
+                if device.user != slot || session.is_none() && !device.platform().can_push() {
                     return Err("core 1: a device is in a list where it does not belong");
                 }
             }

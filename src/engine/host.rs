@@ -242,9 +242,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
 
 impl Core {
     fn inspect(&self, user: UserSlot) -> Inspection {
-        let states = self.devices_of(user).map(|(_, device)| match device.session {
-            Some(_) => (device.platform, State::Online),
-            None => (device.platform, State::PushOnline),
+        let states = self.devices_of(user).map(|(_, device)| {
+            let is_online = device.has_session();
+            (device.platform(), if is_online { State::Online } else { State::PushOnline })
         });
         Inspection::new(self.status(user), states)
     }

@@ -47,6 +47,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ) -> Result<SessionId, LoginError> {
         let now = self.enter(now);
         self.check_id(user)?;
+        self.release();
         if !self.core.sessions.has_room() || !self.core.devices.has_room() {
             return Err(LoginError::Full(EngineFull));
         }
@@ -123,7 +124,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     #[inline]
     pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         let now = self.enter(now);
-        if self.core.sessions.hear(session, now) { Ok(()) } else { Err(UnknownSession) }
+        self.core.hear(now, session).map(|_| ()).ok_or(UnknownSession)
     }
 
     /// Records that all these sessions are alive, and returns how many of them are: the others have
@@ -138,7 +139,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// O(sessions), less for each than [`Engine::heartbeat`].
     pub fn heartbeats(&mut self, now: Timestamp, sessions: &[SessionId]) -> usize {
         let now = self.enter(now);
-        sessions.iter().filter(|&&session| self.core.sessions.hear(session, now)).count()
+        sessions.iter().filter(|&&session| self.core.hear(now, session).is_some()).count()
     }
 
     /// Records that a mini program was put in the background: its link counts as broken after a
@@ -258,10 +259,9 @@ impl Core {
             self.unlink_device(user, old);
         }
         let displaced = self.displace(now, user, platform);
-        let session = self.sessions.open(now, user, platform);
         let head = &mut self.users[user.index()].devices;
-        let device = self.devices.append(head, user, platform, device, session);
-        self.sessions.set_device(session, device);
+        let device = self.devices.append(head, user, platform, device);
+        let session = self.sessions.open(now, user, device, platform);
         self.reach.add(user, session);
         self.arm_session(session);
         self.register(user);
@@ -272,19 +272,24 @@ impl Core {
 
     /// Takes away all whom a newcomer on `platform` displaces, earliest login first (ML-6, ML-9).
     fn displace(&mut self, now: Timestamp, user: UserSlot, platform: Platform) -> Taken {
+        if self.users[user.index()].devices == DeviceSlot::NONE {
+            return Taken::new();
+        }
         let others = self.devices_of(user);
         let mut plan = Displacement::new(
             self.config.policy(),
             platform,
             self.config.max_instances(platform),
-            others.clone().map(|(_, other)| other.platform),
+            others.clone().map(|(_, other)| other.platform()),
         );
-        let displaced: Taken =
-            others.filter(|(_, other)| plan.takes(other.platform)).map(|(slot, _)| slot).collect();
+        let displaced: Taken = others
+            .filter(|(_, other)| plan.takes(other.platform()))
+            .map(|(slot, _)| slot)
+            .collect();
         for &slot in &displaced {
             if !self.close(now, user, slot, CloseReason::Kicked { by: platform }) {
                 let other = self.devices.get(slot);
-                let (platform, id) = (other.platform, other.id.clone());
+                let (platform, id) = (other.platform(), other.id.clone());
                 self.users[user.index()].extras_mut().notes.make(now, platform, id);
             }
             self.unlink_device(user, slot);
@@ -301,7 +306,8 @@ impl Core {
         device: DeviceSlot,
         reason: CloseReason,
     ) -> bool {
-        let Some(session) = self.devices.get(device).session else { return false };
+        let link = self.links_of(user).find(|&(slot, ..)| slot == device);
+        let Some(session) = link.and_then(|(.., session)| session) else { return false };
         self.end_session(user, session);
         self.outbox.close(now, session, device, reason);
         true
@@ -320,7 +326,7 @@ impl Core {
     ) -> usize {
         let Some(slot) = self.sessions.device(session) else { return 0 };
         let device = self.devices.get(slot);
-        let (user, platform) = (device.user, device.platform);
+        let (user, platform) = (device.user, device.platform());
         let before = self.state(user);
         self.end_session(user, session);
         if let Some(close) = close {
@@ -337,11 +343,10 @@ impl Core {
     /// happens (LV-4). The session is live.
     pub(super) fn leave(&mut self, now: Timestamp, session: SessionId, by_exit: bool) {
         let Some(slot) = self.sessions.device(session) else { return };
-        let device = self.devices.get_mut(slot);
-        if device.platform != Platform::MiniProgram {
+        if self.devices.get(slot).platform() != Platform::MiniProgram {
             return;
         }
-        let away = device.away.get_or_insert_default();
+        let away = self.devices.leave(slot);
         let since = if by_exit { &mut away.exit_since } else { &mut away.background_since };
         since.get_or_insert(now);
         self.arm_session(session);
@@ -350,7 +355,7 @@ impl Core {
     /// Notes that a mini program is back (LV-3). The session is live.
     pub(super) fn come_back(&mut self, session: SessionId) {
         if let Some(slot) = self.sessions.device(session) {
-            self.devices.get_mut(slot).away = None;
+            self.devices.come_back(slot);
         }
     }
 
@@ -388,7 +393,7 @@ impl Core {
         reason: Reason,
     ) {
         let covered =
-            self.devices_of(user).filter(|(_, device)| scope.covers(device.platform, &device.id));
+            self.devices_of(user).filter(|(_, device)| scope.covers(device.platform(), &device.id));
         let taken: Taken = covered.map(|(slot, _)| slot).collect();
         for &slot in &taken {
             self.close(now, user, slot, close);

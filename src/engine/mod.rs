@@ -24,6 +24,9 @@ use crate::user_id::UserId;
 
 use self::core::Core;
 
+/// In how many polls slots are taken back once: twice as many as a poll can retire.
+const POLLS_A_RELEASE: u64 = 16;
+
 /// The presence of one app's users: a state machine without clock, socket or thread.
 ///
 /// # The four families of methods
@@ -167,8 +170,12 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// Amortised O(1). Nothing is allocated or cloned for it.
     #[must_use = "an output that is dropped is an action not taken"]
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output<'_, U>> {
-        self.release();
+        let (made, taken) = self.core.outbox.progress();
+        if made == taken || taken % POLLS_A_RELEASE == 0 {
+            self.release();
+        }
         let popped = self.core.outbox.pop()?;
         let (directory, devices) = (&self.directory, &self.core.devices);
         let at = popped.record.at;
@@ -176,13 +183,13 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
             Kind::Close { session, device, reason } => {
                 let device = devices.get(device);
                 let user = directory.id(device.user);
-                let (platform, device) = (device.platform, &device.id);
+                let (platform, device) = (device.platform(), &device.id);
                 Output::Close(Close { at, session, user, platform, device, reason })
             }
             Kind::Event { device, action, reason, .. } => {
                 let device = devices.get(device);
                 let user = directory.id(device.user);
-                let (platform, device) = (device.platform, &device.id);
+                let (platform, device) = (device.platform(), &device.id);
                 let displaced = Displaced::new(popped.displaced, devices);
                 Output::Event(Event { at, action, reason, user, platform, device, displaced })
             }
@@ -275,7 +282,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// O(1) expected, and O(devices) for the walk.
     pub fn devices(&self, user: &U::Borrowed) -> impl Iterator<Item = DeviceRef<'_, U>> {
         let user = self.directory.find(user).into_iter();
-        user.flat_map(|user| self.core.devices_of(user)).map(|(_, device)| self.device_ref(device))
+        user.flat_map(|user| self.core.links_of(user))
+            .map(|(_, device, session)| self.device_ref(device, session))
     }
 
     /// Returns whose session this is, and of which device; `None` if it has ended.
@@ -286,7 +294,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     #[must_use]
     pub fn owner(&self, session: SessionId) -> Option<DeviceRef<'_, U>> {
         let device = self.core.sessions.device(session)?;
-        Some(self.device_ref(self.core.devices.get(device)))
+        Some(self.device_ref(self.core.devices.get(device), Some(session)))
     }
 
     /// Walks a user's subscription list, oldest first, as the last input left it.
@@ -365,9 +373,13 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.core.latest
     }
 
-    fn device_ref<'a>(&'a self, device: &'a Device) -> DeviceRef<'a, U> {
-        let Device { platform, session, .. } = *device;
-        DeviceRef { user: self.directory.id(device.user), platform, device: &device.id, session }
+    fn device_ref<'a>(
+        &'a self,
+        device: &'a Device,
+        session: Option<SessionId>,
+    ) -> DeviceRef<'a, U> {
+        let (user, platform) = (self.directory.id(device.user), device.platform());
+        DeviceRef { user, platform, device: &device.id, session }
     }
 
     fn check_id(&self, user: &U::Borrowed) -> Result<(), InvalidUserId> {
@@ -388,21 +400,16 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         while let Some(user) = self.core.take_idle() {
             self.directory.forget(user);
         }
-        let (made, _) = self.core.outbox.progress();
-        self.core.devices.stamp(made);
-        self.directory.stamp(made);
     }
 
     /// Takes slots back that only outputs named which have been handed out.
     #[inline]
     fn release(&mut self) {
-        if !self.core.devices.has_retired() && !self.directory.has_retired() {
-            return;
+        if self.core.devices.has_retired() || self.directory.has_retired() {
+            let (made, taken) = self.core.outbox.progress();
+            self.core.devices.release(made, taken);
+            self.directory.release(made, taken);
         }
-        let (made, taken) = self.core.outbox.progress();
-        self.core.devices.stamp(made);
-        self.core.devices.release(taken);
-        self.directory.release(taken);
     }
 }
 

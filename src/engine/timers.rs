@@ -48,18 +48,28 @@ impl Core {
         let mut work = 0;
         while work < work_max {
             // All that is due at one moment is collected before any of it fires.
-            let is_collected = self.wheel.next().is_none_or(|next| next > self.due_at);
-            if self.due.len() > 0 && is_collected {
-                if let Some(owner) = self.due.pop() {
-                    work += 1 + self.fire(owner) as u64;
-                }
-            } else if let Some((owner, at)) = self.wheel.pop(self.latest) {
+            let until = if self.due.len() > 0 { self.due_at } else { self.latest };
+            if let Some((owner, at)) = self.wheel.pop(until) {
                 self.due_at = at;
                 self.collect(owner, at);
                 work += 1;
-            } else {
+                continue;
+            }
+            // What fires may arm something for the same moment, and then tells so here.
+            self.due_from = Timestamp::MAX;
+            let Some(mut owner) = self.due.pop() else {
                 self.wheel.advance(self.latest);
                 break;
+            };
+            loop {
+                work += 1 + self.fire(owner) as u64;
+                if work >= work_max || self.due_from <= self.due_at {
+                    break;
+                }
+                match self.due.pop() {
+                    Some(next) => owner = next,
+                    None => break,
+                }
             }
         }
         self.due_from = self.next_timeout().unwrap_or(Timestamp::MAX);
@@ -69,9 +79,15 @@ impl Core {
     fn collect(&mut self, owner: Owner, at: Timestamp) {
         let (deadline, rank) = match owner {
             Owner::Session(slot) => {
-                let session = self.sessions.in_slot(slot);
-                let deadline = session.and_then(|session| self.session_deadline(session));
-                (deadline.map(|(deadline, _)| deadline), SESSION_RANK | self.sessions.order(slot))
+                let Some(session) = self.sessions.in_slot(slot) else { return };
+                let Some((deadline, _)) = self.session_deadline(session) else { return };
+                if deadline > at {
+                    (Some(deadline), SESSION_RANK)
+                } else {
+                    let device = self.sessions.device(session);
+                    let order = device.map_or(0, |device| self.devices.get(device).order());
+                    (Some(deadline), SESSION_RANK | order)
+                }
             }
             Owner::User(slot) => self.user_rank(UserSlot(slot), at),
         };

@@ -2,15 +2,17 @@
 //!
 //! # Invariants
 //!
-//! 1. A run is sorted; a chain of runs is too, and its lowest waiting rank is among the heads.
-//! 2. `len` counts what waits: what is incoming, and the unread rest of each run.
+//! 1. The front is sorted, lowest rank last, and empty while there are runs. A run is sorted; a
+//!    chain of runs is too, and its lowest waiting rank is among the heads.
+//! 2. `len` counts what waits: what is incoming, the front, and the unread rest of each run.
 //!
 //! # Why runs
 //!
 //! A million owners may be due at once, and neither collecting nor sorting them may take longer
 //! than a call is allowed to work. So they are sorted in runs as they come in, and merged as they
 //! go out: each push and each pop is little work. A run that follows another in order is chained
-//! to it, so that what comes in sorted is not merged at all.
+//! to it, so that what comes in sorted is not merged at all. What is few enough for one run, as
+//! nearly always, is the front, and needs no merging either.
 
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
@@ -23,6 +25,7 @@ use crate::timer::Owner;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     incoming: Vec<(u64, Owner)>,
+    front: Vec<(u64, Owner)>,
     runs: Vec<Run>,
     /// The lowest rank that waits in each chain, with the run in which it is.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
@@ -51,7 +54,21 @@ impl Batch {
     }
 
     /// Takes out the owner of the lowest rank.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Owner> {
+        if self.runs.is_empty() && (self.incoming.is_empty() || self.front.is_empty()) {
+            if self.front.is_empty() {
+                core::mem::swap(&mut self.front, &mut self.incoming);
+                self.front.sort_unstable_by_key(|&(rank, _)| Reverse(rank));
+            }
+            let (_, owner) = self.front.pop()?;
+            self.len -= 1;
+            return Some(owner);
+        }
+        self.pop_run()
+    }
+
+    fn pop_run(&mut self) -> Option<Owner> {
         if !self.incoming.is_empty() {
             self.close_run();
         }
@@ -88,25 +105,37 @@ impl Batch {
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let unread = self.runs.iter().map(|run| run.items.len() - run.read.min(run.items.len()));
-        if self.len != self.incoming.len() + unread.sum::<usize>() {
+        let in_order = self.incoming.len() + self.front.len();
+        if self.len != in_order + unread.sum::<usize>() {
             return Err("batch 2: the length does not count what waits");
         }
-        let is_sorted = self.runs.iter().all(|run| run.items.is_sorted());
+        let is_sorted = self.runs.iter().all(|run| run.items.is_sorted())
+            && self.front.iter().rev().is_sorted()
+            && (self.front.is_empty() || self.runs.is_empty());
         let heads_wait = self.heads.iter().all(|Reverse((rank, nth))| {
             let run = &self.runs[*nth];
             run.items.get(run.read).is_some_and(|(waiting, _)| waiting == rank)
         });
-        if !is_sorted || !heads_wait || self.heads.is_empty() != (self.len == self.incoming.len()) {
+        if !is_sorted || !heads_wait || self.heads.is_empty() != (self.len == in_order) {
             return Err("batch 1: a head is not the lowest waiting rank of a sorted chain");
         }
         Ok(())
     }
 
     fn close_run(&mut self) {
-        self.incoming.sort_unstable();
-        let first = self.incoming[0].0;
+        if !self.front.is_empty() {
+            let mut items = core::mem::take(&mut self.front);
+            items.reverse();
+            self.add_run(items);
+        }
+        let mut items = core::mem::take(&mut self.incoming);
+        items.sort_unstable_by_key(|&(rank, _)| rank);
+        self.add_run(items);
+    }
+
+    fn add_run(&mut self, items: Vec<(u64, Owner)>) {
+        let Some(&(first, _)) = items.first() else { return };
         let nth = self.runs.len();
-        let items = core::mem::take(&mut self.incoming);
         match self.runs.last_mut() {
             Some(last) if last.items.last().is_some_and(|&(rank, _)| rank < first) => {
                 last.next = Some(nth);
