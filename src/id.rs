@@ -1,10 +1,11 @@
 //! Names: of devices and sessions for the host, and the core's private slots.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::num::NonZeroU64;
+
+use crate::text::Text;
 
 /// The name of one live link of a device, issued by [`Engine::login`](crate::Engine::login).
 ///
@@ -140,38 +141,7 @@ pub struct NotASessionId(pub u64);
 #[derive(Clone)]
 pub struct DeviceId(Text);
 
-#[derive(Clone)]
-enum Text {
-    Inline(Short<INLINE_MAX>),
-    /// As long as the usual names are, a UUID for one: 48 bytes.
-    Heap(Box<Short<HEAP_MAX>>),
-    /// The second box keeps the id small.
-    Long(Box<Box<str>>),
-}
-
-/// Up to `MAX` bytes of a text.
-#[derive(Clone)]
-struct Short<const MAX: usize> {
-    len: u8,
-    bytes: [u8; MAX],
-}
-
-const INLINE_MAX: usize = 14;
-const HEAP_MAX: usize = 47;
 const _: () = assert!(size_of::<Option<DeviceId>>() == 16);
-
-impl<const MAX: usize> Short<MAX> {
-    /// `None` if the text is longer.
-    fn new(text: &str) -> Option<Self> {
-        let mut bytes = [0; MAX];
-        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self { len: text.len() as u8, bytes })
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len).min(MAX)]
-    }
-}
 
 impl DeviceId {
     /// Makes a device id of any text.
@@ -181,28 +151,17 @@ impl DeviceId {
     /// O(length); allocates once for more than 14 bytes, and twice for more than 47.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(if let Some(short) = Short::new(text) {
-            Text::Inline(short)
-        } else if let Some(short) = Short::new(text) {
-            Text::Heap(Box::new(short))
-        } else {
-            Text::Long(Box::new(text.into()))
-        })
+        Self(Text::new(text))
     }
 
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Bytes are copied from a whole `str`, so the check never fails.
-        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        self.0.as_str()
     }
 
     fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Text::Inline(short) => short.as_bytes(),
-            Text::Heap(short) => short.as_bytes(),
-            Text::Long(text) => text.as_bytes(),
-        }
+        self.0.as_bytes()
     }
 }
 

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use crate::id::{SessionId, UserSlot};
+use crate::pool::Pool;
 
 type Group = SmallVec<[SessionId; GROUP_LEN]>;
 
@@ -33,8 +34,7 @@ const WINDOW: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     cells: Vec<SessionId>,
-    groups: Vec<Group>,
-    free: Vec<u32>,
+    groups: Pool<Group>,
 }
 
 impl Reach {
@@ -52,19 +52,10 @@ impl Reach {
             self.cells[user.index()] = session;
         } else if cell.is_id() {
             let group = Group::from_slice(&[cell, session]);
-            let number = match self.free.pop() {
-                Some(number) => {
-                    self.groups[number as usize] = group;
-                    number
-                }
-                None => {
-                    self.groups.push(group);
-                    (self.groups.len() - 1) as u32
-                }
-            };
+            let number = self.groups.insert(group);
             self.cells[user.index()] = SessionId::marker(number, GROUP_TAG);
         } else {
-            self.groups[cell.slot() as usize].push(session);
+            self.groups.get_mut(cell.slot()).push(session);
         }
     }
 
@@ -75,12 +66,11 @@ impl Reach {
             *cell = VACANT;
         } else if !cell.is_id() && *cell != VACANT {
             let number = cell.slot();
-            let group = &mut self.groups[number as usize];
+            let group = self.groups.get_mut(number);
             group.retain(|id| *id != session);
             if let [last] = group[..] {
                 *cell = last;
-                *group = Group::new();
-                self.free.push(number);
+                self.groups.take(number);
             }
         }
     }
@@ -90,7 +80,7 @@ impl Reach {
         match self.cells.get(user.index()) {
             Some(&VACANT) | None => &[],
             Some(cell) if cell.is_id() => core::slice::from_ref(cell),
-            Some(cell) => &self.groups[cell.slot() as usize],
+            Some(cell) => self.groups.get(cell.slot()),
         }
     }
 
@@ -149,7 +139,7 @@ impl Reach {
         let mut len = start;
         for (nth, &cell) in cells[..count].iter().enumerate() {
             let number = if cell.is_id() { 0 } else { cell.slot() };
-            let group = &self.groups[number as usize][..];
+            let group = &self.groups.get(number)[..];
             if group.len() > GROUP_LEN && !cell.is_id() {
                 told.truncate(len);
                 return self.splice_slowly(&cells[nth..count], told);
@@ -168,20 +158,18 @@ impl Reach {
             if cell.is_id() {
                 told.push(cell);
             } else {
-                told.extend_from_slice(&self.groups[cell.slot() as usize]);
+                told.extend_from_slice(self.groups.get(cell.slot()));
             }
         }
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let numbers = self.cells.iter().filter(|cell| !cell.is_id() && **cell != VACANT);
-        let mut numbers: Vec<u32> = numbers.map(|cell| cell.slot()).collect();
-        if numbers.iter().any(|&number| self.groups[number as usize].len() < 2) {
+        let numbers = numbers.map(|cell| cell.slot());
+        if numbers.clone().any(|number| self.groups.get(number).len() < 2) {
             return Err("reach 2: a group has fewer than two ids");
         }
-        numbers.extend_from_slice(&self.free);
-        numbers.sort_unstable();
-        if !numbers.iter().copied().eq(0..self.groups.len() as u32) {
+        if !self.groups.holds(numbers) {
             return Err("reach 2: a group does not belong to one cell");
         }
         Ok(())

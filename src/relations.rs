@@ -2,45 +2,43 @@
 //!
 //! # Layout
 //!
-//! 64 bytes a user and 4 bytes an edge at either end, up to four edges an end in place. An entry is
-//! the other user's slot with two bits, subscription and friend, so that one who is both is one
-//! edge and is told once (FR-3). At the watcher, friends who are not subscribed come first, in no
-//! order, then the subscription list, oldest first. At the watched user the watchers are dense and
-//! in no order: a fan-out reads them from end to end. A user with more than [`INDEX_MIN`] watchers
-//! has an index from watcher to place (5 to 11 bytes a watcher more).
+//! 16 bytes a user, and 4 bytes an edge at either end, up to two edges an end in these 16 bytes
+//! (`edges`). An entry is the other user's slot with two bits, subscription and friend, so that one
+//! who is both is one edge and is told once (FR-3). At the watcher, friends who are not subscribed
+//! come first, in no order, then the subscription list, oldest first. At the watched user the
+//! watchers are dense and in no order: a fan-out reads them from end to end.
 //!
 //! # Invariants
 //!
 //! 1. Each edge stands at both ends, once, with the same bits, at least one of them set.
-//! 2. At the watcher exactly the last `subscriptions` entries have the subscription bit, and
-//!    `friends` counts the friend bits.
-//! 3. An index names the place of each watcher, and nothing else.
-//! 4. Nobody watches himself.
+//! 2. At the watcher those with the subscription bit are the last entries.
+//! 3. Nobody watches himself.
 //!
 //! # Why no positions
 //!
 //! An entry does not know its place at the other end. Finding it costs a scan of a bounded list
-//! (the watcher's own, or up to [`INDEX_MIN`] watchers; 16 entries or more an instruction) or one
-//! look-up in the index. In return an edge is 8 bytes instead of 16 to 23, lists stay in age order
-//! by moving memory, and nothing has to be patched when entries move.
+//! (the watcher's own, or watchers who are too few for an index; 16 entries or more an instruction)
+//! or one look-up in the index. In return an edge is 8 bytes instead of 16 to 23, lists stay in age
+//! order by moving memory, and nothing has to be patched when entries move.
+//!
+//! # Why requests are taken whole
+//!
+//! A request names up to a hundred users. What it does to the watcher's own list is worked out in
+//! one pass over that list, with a small table of those named, instead of a search and a move for
+//! each; and what it does to the others' lists is done in passes of few instructions each, so that
+//! the processor waits for many of them at once.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-use smallvec::SmallVec;
-
+use crate::edges::{Edges, FRIEND, List, SLOT, SUBSCRIPTION, find};
 use crate::id::{SessionId, UserSlot};
+use crate::named::Named;
 use crate::reach::Reach;
 
-const SUBSCRIPTION: u32 = 1 << 31;
-const FRIEND: u32 = 1 << 30;
 const EITHER: u32 = SUBSCRIPTION | FRIEND;
-const SLOT: u32 = FRIEND - 1;
-const _: () = assert!(UserSlot::COUNT_MAX == SLOT as usize + 1);
 
-/// From how many watchers on a user has an index; it goes when fewer than a quarter are left.
-const INDEX_MIN: usize = 256;
+/// How many entries of a list are called for: no more than are ever scanned.
+const CALLED_FOR_MAX: usize = 256;
 
 /// Which kinds of edges count at the moment (NO-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,80 +63,165 @@ impl Kinds {
 /// All edges.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Relations {
-    lists: Vec<Lists>,
-    edges: usize,
+    ends: Vec<Ends>,
+    edges: Edges,
+    count: usize,
+    named: Named,
+    /// A buffer for entries.
+    moved: Vec<u32>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Lists {
-    watched: SmallVec<[u32; 4]>,
-    watchers: SmallVec<[u32; 4]>,
-    index: Option<Box<HashTable<u32>>>,
-    subscriptions: u32,
-    friends: u32,
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    watched: List,
+    watchers: List,
 }
 
-const _: () = assert!(size_of::<Lists>() == 64);
+const _: () = assert!(size_of::<Ends>() == 16);
+
+/// Where the subscriptions begin among the entries of a watcher.
+fn subscriptions_start(watched: &[u32]) -> usize {
+    watched.partition_point(|entry| entry & SUBSCRIPTION == 0)
+}
 
 impl Relations {
     /// Makes room for the user, who has no relations.
     pub(crate) fn admit(&mut self, user: UserSlot) {
-        if self.lists.len() <= user.index() {
-            self.lists.resize_with(user.index() + 1, Lists::default);
+        if self.ends.len() <= user.index() {
+            self.ends.resize(user.index() + 1, Ends::default());
         }
     }
 
-    /// Puts `target` at the newest place of the watcher's list (SU-2, SU-3) and appends those who
-    /// have to go for it, oldest first, to `evicted`.
+    /// Puts the targets, one after another, at the newest place of the watcher's list (SU-2 to
+    /// SU-4) and appends those who have to go for them, oldest first, to `evicted`.
     pub(crate) fn subscribe(
         &mut self,
         watcher: UserSlot,
-        target: UserSlot,
+        targets: &[UserSlot],
         subscriptions_max: u64,
         evicted: &mut Vec<UserSlot>,
     ) {
-        let lists = &mut self.lists[watcher.index()];
-        match find(&lists.watched, target.0) {
-            Some(at) if at >= lists.subscriptions_start() => lists.watched[at..].rotate_left(1),
+        self.named.name(targets);
+        let mut count = (self.subscription_count(watcher) + targets.len()) as u64;
+        if count > subscriptions_max {
+            // Those who are in the list already, or named more than once, need no room.
+            let is_subscribed = |&entry: &&u32| entry & SUBSCRIPTION != 0;
+            let subscribed = self.watched(watcher).iter().filter(is_subscribed);
+            let known = subscribed.filter(|&entry| self.named.number(entry & SLOT).is_some());
+            let surplus = targets.len() - self.named.len() + known.count();
+            count -= surplus as u64;
+        }
+        if targets.len() > 1 && count <= subscriptions_max {
+            return self.subscribe_all(watcher, targets);
+        }
+        for &target in targets {
+            self.subscribe_one(watcher, target);
+            let surplus = self.subscription_count(watcher) as u64;
+            let surplus = surplus.saturating_sub(subscriptions_max);
+            self.drop_oldest(watcher, surplus as usize, evicted);
+        }
+    }
+
+    /// Subscribes targets, who are named, and of whom none evicts another.
+    fn subscribe_all(&mut self, watcher: UserSlot, targets: &[UserSlot]) {
+        let Self { ends, edges, named, moved, .. } = self;
+        let list = &mut ends[watcher.index()].watched;
+        // Those named leave their places: first they wait by their number in the request.
+        moved.clear();
+        moved.resize(targets.len(), 0);
+        let entries = edges.entries_mut(list);
+        let mut kept = 0;
+        for at in 0..entries.len() {
+            let entry = entries[at];
+            entries[kept] = entry;
+            match named.number(entry & SLOT) {
+                Some(number) => moved[number] = entry,
+                None => kept += 1,
+            }
+        }
+        // Then they are the newest, in the order in which they were named last.
+        let mut next = kept;
+        for (number, &target) in targets.iter().enumerate() {
+            if !named.is_last(number, target) {
+                continue;
+            }
+            let entry = moved[number] | target.0 | SUBSCRIPTION;
+            match edges.entries_mut(list).get_mut(next) {
+                Some(place) => *place = entry,
+                None => edges.push(list, entry),
+            }
+            next += 1;
+        }
+        for (number, &target) in targets.iter().enumerate() {
+            match self.moved[number] {
+                0 if self.named.is_last(number, target) => {
+                    self.link(watcher, target, SUBSCRIPTION);
+                }
+                entry if entry & EITHER == FRIEND => {
+                    self.mark(watcher, target, |entry| entry | SUBSCRIPTION);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn subscribe_one(&mut self, watcher: UserSlot, target: UserSlot) {
+        let Self { ends, edges, .. } = self;
+        let list = &mut ends[watcher.index()].watched;
+        let watched = edges.entries_mut(list);
+        let start = subscriptions_start(watched);
+        match find(watched, target.0) {
+            Some(at) if at >= start => watched[at..].rotate_left(1),
             Some(at) => {
-                let last_other = lists.subscriptions_start() - 1;
-                lists.watched.swap(at, last_other);
-                lists.watched[last_other] |= SUBSCRIPTION;
-                lists.watched[last_other..].rotate_left(1);
-                lists.subscriptions += 1;
+                watched.swap(at, start - 1);
+                watched[start - 1] |= SUBSCRIPTION;
+                watched[start - 1..].rotate_left(1);
                 self.mark(watcher, target, |entry| entry | SUBSCRIPTION);
             }
             None => {
-                lists.watched.push(target.0 | SUBSCRIPTION);
-                lists.subscriptions += 1;
+                edges.push(list, target.0 | SUBSCRIPTION);
                 self.link(watcher, target, SUBSCRIPTION);
             }
         }
-        let subscriptions = u64::from(self.lists[watcher.index()].subscriptions);
-        let surplus = subscriptions.saturating_sub(subscriptions_max);
-        self.drop_oldest(watcher, surplus as usize, evicted);
     }
 
-    /// Takes `target` out of the watcher's list; tells whether he was in it.
-    pub(crate) fn unsubscribe(&mut self, watcher: UserSlot, target: UserSlot) -> bool {
-        let lists = &mut self.lists[watcher.index()];
-        match find(&lists.watched, target.0) {
-            Some(at) if at >= lists.subscriptions_start() => {
-                let start = lists.subscriptions_start();
-                lists.subscriptions -= 1;
-                if lists.watched[at] & FRIEND == 0 {
-                    lists.watched.remove(at);
-                    shrink(&mut lists.watched);
-                    self.unlink(watcher, target);
-                } else {
-                    lists.watched[at] &= !SUBSCRIPTION;
-                    lists.watched[start..=at].rotate_right(1);
-                    self.mark(watcher, target, |entry| entry & !SUBSCRIPTION);
+    /// Takes the targets out of the watcher's list, and appends those who were in it to `dropped`.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        watcher: UserSlot,
+        targets: &[UserSlot],
+        dropped: &mut Vec<UserSlot>,
+    ) {
+        self.named.name(targets);
+        let Self { ends, edges, named, moved, .. } = self;
+        let list = &mut ends[watcher.index()].watched;
+        let entries = edges.entries_mut(list);
+        let start = subscriptions_start(entries);
+        let first_dropped = dropped.len();
+        // Those who are friends too stay, in front of the list.
+        moved.clear();
+        let mut friends = start;
+        let mut kept = start;
+        for at in start..entries.len() {
+            let entry = entries[at];
+            if named.number(entry & SLOT).is_none() {
+                entries[kept] = entry;
+                kept += 1;
+            } else {
+                dropped.push(UserSlot(entry & SLOT));
+                if entry & FRIEND != 0 {
+                    moved.push(entry & !SUBSCRIPTION);
                 }
-                true
             }
-            _ => false,
         }
+        if !moved.is_empty() {
+            entries.copy_within(start..kept, start + moved.len());
+            friends += moved.len();
+            entries[start..friends].copy_from_slice(moved);
+            kept += moved.len();
+        }
+        edges.truncate(list, kept);
+        self.let_go(watcher, &dropped[first_dropped..], friends > start);
     }
 
     /// Empties the watcher's list and appends those who were in it, oldest first, to `dropped`.
@@ -153,23 +236,26 @@ impl Relations {
         friend: UserSlot,
         friends_max: u64,
     ) -> bool {
-        let lists = &mut self.lists[owner.index()];
-        let found = find(&lists.watched, friend.0);
-        if found.is_some_and(|at| lists.watched[at] & FRIEND != 0) {
+        let Self { ends, edges, .. } = self;
+        let list = &mut ends[owner.index()].watched;
+        let watched = edges.entries_mut(list);
+        let found = find(watched, friend.0);
+        if found.is_some_and(|at| watched[at] & FRIEND != 0) {
             return true;
         }
-        if u64::from(lists.friends) >= friends_max {
+        let friends = watched.iter().filter(|&entry| entry & FRIEND != 0).count();
+        if friends as u64 >= friends_max {
             return false;
         }
-        lists.friends += 1;
         match found {
             Some(at) => {
-                lists.watched[at] |= FRIEND;
+                watched[at] |= FRIEND;
                 self.mark(owner, friend, |entry| entry | FRIEND);
             }
             None => {
-                let start = lists.subscriptions_start();
-                lists.watched.insert(start, friend.0 | FRIEND);
+                let start = subscriptions_start(watched);
+                edges.push(list, friend.0 | FRIEND);
+                edges.entries_mut(list)[start..].rotate_right(1);
                 self.link(owner, friend, FRIEND);
             }
         }
@@ -178,88 +264,94 @@ impl Relations {
 
     /// Undoes a friendship, if there is one.
     pub(crate) fn remove_friend(&mut self, owner: UserSlot, friend: UserSlot) {
-        let lists = &mut self.lists[owner.index()];
-        let Some(at) = find(&lists.watched, friend.0) else { return };
-        if lists.watched[at] & FRIEND == 0 {
-            return;
-        }
-        lists.friends -= 1;
-        if at >= lists.subscriptions_start() {
-            lists.watched[at] &= !FRIEND;
-            self.mark(owner, friend, |entry| entry & !FRIEND);
-        } else {
-            let last_other = lists.subscriptions_start() - 1;
-            lists.watched.swap(at, last_other);
-            lists.watched.remove(last_other);
-            shrink(&mut lists.watched);
-            self.unlink(owner, friend);
+        let Self { ends, edges, .. } = self;
+        let list = &mut ends[owner.index()].watched;
+        let watched = edges.entries_mut(list);
+        let Some(at) = find(watched, friend.0) else { return };
+        match watched[at] & EITHER {
+            FRIEND => {
+                edges.remove(list, at);
+                self.unlink(owner, friend);
+            }
+            EITHER => {
+                watched[at] &= !FRIEND;
+                self.mark(owner, friend, |entry| entry & !FRIEND);
+            }
+            _ => {}
         }
     }
 
     /// Erases every edge from and to the user and appends who was at their other ends to `others`.
     pub(crate) fn remove_user(&mut self, user: UserSlot, others: &mut Vec<UserSlot>) {
-        for entry in core::mem::take(&mut self.lists[user.index()].watched) {
+        for &entry in &self.watched(user).to_vec() {
             let target = UserSlot(entry & SLOT);
             self.unlink(user, target);
             others.push(target);
         }
-        for entry in core::mem::take(&mut self.lists[user.index()].watchers) {
+        self.edges.free(&mut self.ends[user.index()].watched);
+        for &entry in &self.watchers(user).to_vec() {
             let watcher = UserSlot(entry & SLOT);
-            let lists = &mut self.lists[watcher.index()];
-            if let Some(at) = find(&lists.watched, user.0) {
-                lists.subscriptions -= u32::from(entry & SUBSCRIPTION != 0);
-                lists.friends -= u32::from(entry & FRIEND != 0);
-                lists.watched.remove(at);
-                shrink(&mut lists.watched);
+            let list = &mut self.ends[watcher.index()].watched;
+            if let Some(at) = find(self.edges.entries(list), user.0) {
+                self.edges.remove(list, at);
             }
-            self.edges -= 1;
+            self.count -= 1;
             others.push(watcher);
         }
-        self.lists[user.index()] = Lists::default();
+        self.edges.free(&mut self.ends[user.index()].watchers);
     }
 
     /// Walks the user's subscription list, oldest first.
     pub(crate) fn subscriptions(&self, watcher: UserSlot) -> impl Iterator<Item = UserSlot> {
-        let lists = &self.lists[watcher.index()];
-        lists.watched[lists.subscriptions_start()..].iter().map(|entry| UserSlot(entry & SLOT))
+        let watched = self.watched(watcher);
+        watched[subscriptions_start(watched)..].iter().map(|entry| UserSlot(entry & SLOT))
     }
 
     /// Walks the user's friends, in no order that means anything.
     pub(crate) fn friends(&self, owner: UserSlot) -> impl Iterator<Item = UserSlot> {
-        let friends = self.lists[owner.index()].watched.iter().filter(|&entry| entry & FRIEND != 0);
+        let friends = self.watched(owner).iter().filter(|&entry| entry & FRIEND != 0);
         friends.map(|entry| UserSlot(entry & SLOT))
     }
 
     /// Returns whether the user is in the watcher's subscription list.
     pub(crate) fn is_subscribed(&self, watcher: UserSlot, target: UserSlot) -> bool {
-        let lists = &self.lists[watcher.index()];
-        find(&lists.watched[lists.subscriptions_start()..], target.0).is_some()
-    }
-
-    /// Gives back what memory the lists of a user without relations still hold.
-    pub(crate) fn forget(&mut self, user: UserSlot) {
-        self.lists[user.index()] = Lists::default();
+        let watched = self.watched(watcher);
+        find(watched, target.0).is_some_and(|at| watched[at] & SUBSCRIPTION != 0)
     }
 
     /// Returns the entries of the user's watchers; [`Kinds`] reads them.
+    #[inline]
     pub(crate) fn watchers(&self, user: UserSlot) -> &[u32] {
-        &self.lists[user.index()].watchers
+        self.edges.entries(&self.ends[user.index()].watchers)
+    }
+
+    fn watched(&self, user: UserSlot) -> &[u32] {
+        self.edges.entries(&self.ends[user.index()].watched)
     }
 
     /// Returns how long the user's subscription list is.
+    #[inline]
     pub(crate) fn subscription_count(&self, watcher: UserSlot) -> usize {
-        self.lists[watcher.index()].subscriptions as usize
+        let watched = self.watched(watcher);
+        watched.len() - subscriptions_start(watched)
+    }
+
+    /// Returns whether the user has a subscription list that is not empty.
+    #[inline]
+    pub(crate) fn has_subscriptions(&self, watcher: UserSlot) -> bool {
+        self.watched(watcher).last().is_some_and(|entry| entry & SUBSCRIPTION != 0)
     }
 
     /// Returns whether the user watches nobody and nobody watches him.
+    #[inline]
     pub(crate) fn is_alone(&self, user: UserSlot) -> bool {
-        let lists = &self.lists[user.index()];
-        lists.watched.is_empty() && lists.watchers.is_empty()
+        let Ends { watched, watchers } = self.ends[user.index()];
+        watched.is_empty() && watchers.is_empty()
     }
 
     /// Returns how many edges there are.
     pub(crate) fn len(&self) -> usize {
-        self.edges
+        self.count
     }
 
     /// Takes the `count` oldest out of the watcher's list and appends them to `dropped`.
@@ -268,182 +360,116 @@ impl Relations {
             return;
         }
         let first_dropped = dropped.len();
-        let lists = &mut self.lists[watcher.index()];
-        let start = lists.subscriptions_start();
-        lists.subscriptions -= count as u32;
+        let Self { ends, edges, .. } = self;
+        let list = &mut ends[watcher.index()].watched;
+        let watched = edges.entries_mut(list);
+        let start = subscriptions_start(watched);
         // Those who are friends too stay, and end up behind the others who are not subscribed.
         let mut kept = start;
         for at in start..start + count {
-            let entry = lists.watched[at];
+            let entry = watched[at];
             dropped.push(UserSlot(entry & SLOT));
             if entry & FRIEND != 0 {
-                lists.watched[kept] = entry & !SUBSCRIPTION;
+                watched[kept] = entry & !SUBSCRIPTION;
                 kept += 1;
             }
         }
-        lists.watched.drain(kept..start + count);
-        shrink(&mut lists.watched);
-        for &target in &dropped[first_dropped..] {
-            if self.is_friend_entry(watcher, target) {
-                self.mark(watcher, target, |entry| entry & !SUBSCRIPTION);
-            } else {
+        watched.copy_within(start + count.., kept);
+        let len = watched.len() - (start + count - kept);
+        edges.truncate(list, len);
+        self.let_go(watcher, &dropped[first_dropped..], kept > start);
+    }
+
+    /// Ends subscriptions at their watched ends.
+    fn let_go(&mut self, watcher: UserSlot, targets: &[UserSlot], with_friends: bool) {
+        if with_friends {
+            for &target in targets {
+                match self.place(watcher, target).map(|at| self.watchers(target)[at] & EITHER) {
+                    Some(EITHER) => self.mark(watcher, target, |entry| entry & !SUBSCRIPTION),
+                    _ => self.unlink(watcher, target),
+                }
+            }
+        } else {
+            self.call_for(targets);
+            for &target in targets {
                 self.unlink(watcher, target);
             }
         }
     }
 
-    fn is_friend_entry(&self, watcher: UserSlot, target: UserSlot) -> bool {
-        let lists = &self.lists[target.index()];
-        lists.place_of(watcher).is_some_and(|at| lists.watchers[at] & FRIEND != 0)
+    /// Reads one thing of each line of the targets' lists of watchers, so that all of them are on
+    /// their way to the caches while the first is worked on.
+    fn call_for(&self, targets: &[UserSlot]) {
+        const LINE: usize = 16;
+        let mut read = 0;
+        for &target in targets {
+            let watchers = self.watchers(target);
+            for entry in watchers.iter().take(CALLED_FOR_MAX).step_by(LINE) {
+                read |= entry;
+            }
+        }
+        core::hint::black_box(read);
+    }
+
+    /// Returns the place of the watcher among the target's watchers.
+    #[inline]
+    fn place(&self, watcher: UserSlot, target: UserSlot) -> Option<usize> {
+        self.edges.place_of(&self.ends[target.index()].watchers, watcher.0)
     }
 
     /// Changes the bits of an edge at its watched end.
     fn mark(&mut self, watcher: UserSlot, target: UserSlot, change: impl Fn(u32) -> u32) {
-        let lists = &mut self.lists[target.index()];
-        if let Some(at) = lists.place_of(watcher) {
-            lists.watchers[at] = change(lists.watchers[at]);
-        }
+        let Some(at) = self.place(watcher, target) else { return };
+        let watchers = self.edges.entries_mut(&mut self.ends[target.index()].watchers);
+        watchers[at] = change(watchers[at]);
     }
 
     /// Adds an edge at its watched end.
+    #[inline]
     fn link(&mut self, watcher: UserSlot, target: UserSlot, kind: u32) {
-        self.edges += 1;
-        let lists = &mut self.lists[target.index()];
-        lists.watchers.push(watcher.0 | kind);
-        let Lists { watchers, index, .. } = lists;
-        let place = (watchers.len() - 1) as u32;
-        let hash_at = |&place: &u32| hash(watchers[place as usize] & SLOT);
-        match index {
-            Some(index) => {
-                index.insert_unique(hash(watcher.0), place, hash_at);
-            }
-            None if watchers.len() > INDEX_MIN => {
-                let mut table = HashTable::with_capacity(watchers.len() * 2);
-                for place in 0..=place {
-                    table.insert_unique(hash_at(&place), place, hash_at);
-                }
-                *index = Some(Box::new(table));
-            }
-            None => {}
-        }
+        self.count += 1;
+        self.edges.push_indexed(&mut self.ends[target.index()].watchers, watcher.0 | kind);
     }
 
     /// Removes an edge at its watched end.
+    #[inline]
     fn unlink(&mut self, watcher: UserSlot, target: UserSlot) {
-        let lists = &mut self.lists[target.index()];
-        let Some(at) = lists.place_of(watcher) else { return };
-        let Lists { watchers, index, .. } = lists;
-        let last = watchers.len() - 1;
-        if let Some(table) = index {
-            if let Ok(entry) = table.find_entry(hash(watcher.0), |&place| place as usize == at) {
-                entry.remove();
-            }
-            let moved = hash(watchers[last] & SLOT);
-            if let Some(place) = table.find_mut(moved, |&place| place as usize == last) {
-                *place = at as u32;
-            }
-            if last < INDEX_MIN / 4 {
-                *index = None;
-            } else if table.capacity() > 8 * last {
-                table.shrink_to(2 * last, |&place| {
-                    // The last place is about to go, and its watcher stands at `at` already.
-                    let place = if place as usize == at { last } else { place as usize };
-                    hash(watchers[place] & SLOT)
-                });
-            }
-        }
-        watchers.swap_remove(at);
-        shrink(watchers);
-        self.edges -= 1;
+        let Some(at) = self.place(watcher, target) else { return };
+        self.edges.swap_remove(&mut self.ends[target.index()].watchers, at);
+        self.count -= 1;
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let mut edges = 0;
-        for (slot, lists) in self.lists.iter().enumerate() {
-            let slot = slot as u32;
-            edges += lists.watched.len();
-            for (at, &entry) in lists.watched.iter().enumerate() {
-                let other = &self.lists[(entry & SLOT) as usize];
-                let mut ends = other.watchers.iter().filter(|&&end| end & SLOT == slot);
+        self.edges
+            .check_invariants(self.ends.iter().flat_map(|ends| [&ends.watched, &ends.watchers]))?;
+        let (mut edges, mut ends) = (0, 0);
+        for slot in (0..self.ends.len() as u32).map(UserSlot) {
+            let watched = self.watched(slot);
+            edges += watched.len();
+            ends += self.watchers(slot).len();
+            let start = subscriptions_start(watched);
+            for (at, &entry) in watched.iter().enumerate() {
+                let watchers = self.watchers(UserSlot(entry & SLOT));
+                let mut ends = watchers.iter().filter(|&&end| end & SLOT == slot.0);
                 if ends.next().map(|end| end & !SLOT) != Some(entry & !SLOT)
                     || ends.next().is_some()
                     || entry & !SLOT == 0
                 {
                     return Err("relations 1: an edge does not stand at both ends alike");
                 }
-                if (entry & SUBSCRIPTION != 0) != (at >= lists.subscriptions_start()) {
+                if (entry & SUBSCRIPTION != 0) != (at >= start) {
                     return Err("relations 2: the list is not the last entries");
                 }
-                if entry & SLOT == slot {
-                    return Err("relations 4: somebody watches himself");
-                }
-            }
-            let friends = lists.watched.iter().filter(|&entry| entry & FRIEND != 0).count();
-            if friends != lists.friends as usize {
-                return Err("relations 2: friends are miscounted");
-            }
-            if let Some(index) = &lists.index {
-                let places = lists.watchers.iter().enumerate();
-                let mut found = places.filter(|&(at, entry)| {
-                    index.find(hash(entry & SLOT), |&place| place as usize == at).is_some()
-                });
-                if index.len() != lists.watchers.len() || found.by_ref().count() != index.len() {
-                    return Err("relations 3: an index does not name the places");
+                if entry & SLOT == slot.0 {
+                    return Err("relations 3: somebody watches himself");
                 }
             }
         }
-        let ends: usize = self.lists.iter().map(|lists| lists.watchers.len()).sum();
-        if edges != self.edges || ends != edges {
+        if edges != self.count || ends != edges {
             return Err("relations 1: the edges are miscounted");
         }
         Ok(())
     }
-}
-
-impl Lists {
-    fn subscriptions_start(&self) -> usize {
-        self.watched.len() - self.subscriptions as usize
-    }
-
-    fn place_of(&self, watcher: UserSlot) -> Option<usize> {
-        match &self.index {
-            Some(index) => {
-                let is_watcher = |&place: &u32| self.watchers[place as usize] & SLOT == watcher.0;
-                index.find(hash(watcher.0), is_watcher).map(|&place| place as usize)
-            }
-            None => find(&self.watchers, watcher.0),
-        }
-    }
-}
-
-/// Finds the entry of a slot: windows are searched whole, without an exit in between, so that they
-/// are compared many at an instruction.
-fn find(entries: &[u32], slot: u32) -> Option<usize> {
-    const WINDOW: usize = 32;
-    let is_slot = |&entry: &u32| entry & SLOT == slot;
-    let mut windows = entries.chunks_exact(WINDOW);
-    let start = windows
-        .by_ref()
-        .position(|window| window.iter().fold(false, |found, entry| found | is_slot(entry)));
-    let in_no_window = entries.len() - windows.remainder().len();
-    let start = start.map_or(in_no_window, |nth| nth * WINDOW);
-    entries[start..].iter().position(is_slot).map(|at| start + at)
-}
-
-/// Gives memory back once three quarters are empty.
-fn shrink(entries: &mut SmallVec<[u32; 4]>) {
-    if entries.spilled() && entries.len() * 4 <= entries.capacity() {
-        entries.shrink_to_fit();
-    }
-}
-
-/// Spreads a slot over all bits (the finisher of MurmurHash3): slots are dense and the engine's
-/// own, so a fixed function serves.
-fn hash(slot: u32) -> u64 {
-    let mut bits = u64::from(slot);
-    bits = (bits ^ bits >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    bits = (bits ^ bits >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    bits ^ bits >> 33
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
-//! One user's record: what is kept of him beside his relations and sessions.
+//! The users' records: what is kept of each beside his relations and sessions.
 //!
 //! # Layout
 //!
-//! 16 bytes a user, and one box of 120 bytes for those who have or had a custom status, notes,
-//! timers or buckets. Buckets are a box of their own.
+//! 8 bytes a user, and 192 for those who have or had a custom status, notes, timers or buckets.
+//!
+//! # Invariants
+//!
+//! 1. Extras belong to one user.
 
-use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
-use crate::bucket::Buckets;
-use crate::id::{DeviceId, DeviceSlot};
+use crate::bucket::{Buckets, RateHistory};
+use crate::id::{DeviceId, DeviceSlot, UserSlot};
 use crate::platform::Platform;
+use crate::pool::Pool;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// How many kicks while away are remembered of a user (ML-10).
@@ -20,60 +24,182 @@ pub(crate) const NOTES_MAX: usize = 16;
 /// How long a kick while away is remembered: seven days (ML-10).
 pub(crate) const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// What is kept of one user.
-#[derive(Clone, Debug)]
-pub(crate) struct User {
-    pub(crate) extras: Option<Box<Extras>>,
-    /// The earliest of his logged-in devices.
-    pub(crate) devices: DeviceSlot,
-    /// Whether the slot is somebody's.
-    pub(crate) is_used: bool,
-    /// Whether he exists by AC-2's known accounts, and so is never forgotten.
-    pub(crate) is_registered: bool,
+/// All users.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Users {
+    records: Vec<User>,
+    extras: Pool<Extras>,
 }
 
-const _: () = assert!(size_of::<User>() == 16 && size_of::<Extras>() == 120);
+#[derive(Clone, Copy, Debug)]
+struct User {
+    /// The number of his extras in the pool, or [`User::NO_EXTRAS`], below two marks.
+    marks: u32,
+    /// The earliest of his logged-in devices.
+    devices: DeviceSlot,
+}
 
-/// What most users do not have.
-#[derive(Clone, Debug, Default)]
+const _: () = assert!(size_of::<User>() == 8 && size_of::<Extras>() == 192);
+
+/// What most users do not have. Requests use the first line of it, or the other two.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Extras {
-    pub(crate) custom: String,
-    pub(crate) buckets: Option<Box<Buckets>>,
-    pub(crate) notes: Notes,
+    pub(crate) custom: Text,
     /// When push registrations expire (ST-6), and the place in the order of arming.
     pub(crate) push_expiry: Option<Armed>,
     /// When the subscription list is cleared (SU-9), and the place in the order of arming.
     pub(crate) clearing: Option<Armed>,
     /// When the buckets are full and the notes are gone, so that the user can be forgotten.
     pub(crate) forgetting: Option<Timestamp>,
+    pub(crate) buckets: Option<Buckets>,
+    pub(crate) notes: Notes,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self {
+            custom: Text::EMPTY,
+            push_expiry: None,
+            clearing: None,
+            forgetting: None,
+            buckets: None,
+            notes: Notes::default(),
+        }
+    }
 }
 
 /// A deadline, and the place of its arming among all armings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Armed {
     pub(crate) at: Timestamp,
-    pub(crate) order: u64,
+    pub(crate) order: NonZeroU64,
 }
 
 impl User {
-    /// A user of whom nothing is known yet.
-    pub(crate) const UNUSED: Self =
-        Self { extras: None, devices: DeviceSlot::NONE, is_used: false, is_registered: false };
+    const USED: u32 = 1 << 31;
+    const REGISTERED: u32 = 1 << 30;
+    const NO_EXTRAS: u32 = Self::REGISTERED - 1;
 
-    /// Returns the custom status; empty if none.
-    pub(crate) fn custom(&self) -> &str {
-        self.extras.as_ref().map_or("", |extras| &extras.custom)
+    /// A user of whom nothing is known yet.
+    const UNUSED: Self = Self { marks: Self::NO_EXTRAS, devices: DeviceSlot::NONE };
+
+    #[inline]
+    fn extras(self) -> Option<u32> {
+        let number = self.marks & Self::NO_EXTRAS;
+        (number != Self::NO_EXTRAS).then_some(number)
+    }
+}
+
+impl Users {
+    /// Makes room for a user who has just become known.
+    pub(crate) fn admit(&mut self, user: UserSlot) {
+        if self.records.len() <= user.index() {
+            self.records.resize(user.index() + 1, User::UNUSED);
+        }
+        self.records[user.index()].marks |= User::USED;
     }
 
-    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
-        self.extras.get_or_insert_default()
+    /// Notes that the user exists by AC-2's known accounts, and so is never forgotten.
+    pub(crate) fn register(&mut self, user: UserSlot) {
+        self.records[user.index()].marks |= User::REGISTERED;
+    }
+
+    /// Erases what is known of a user but his devices.
+    pub(crate) fn erase(&mut self, user: UserSlot) {
+        let record = &mut self.records[user.index()];
+        if let Some(number) = record.extras() {
+            self.extras.take(number);
+        }
+        record.marks = User::NO_EXTRAS | record.marks & User::USED;
+    }
+
+    /// Forgets a user who has no devices.
+    pub(crate) fn forget(&mut self, user: UserSlot) {
+        self.erase(user);
+        self.records[user.index()] = User::UNUSED;
+    }
+
+    /// Returns whether the slot is somebody's.
+    #[inline]
+    pub(crate) fn is_used(&self, user: UserSlot) -> bool {
+        self.records[user.index()].marks & User::USED != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_registered(&self, user: UserSlot) -> bool {
+        self.records[user.index()].marks & User::REGISTERED != 0
+    }
+
+    /// Returns the earliest of his logged-in devices.
+    #[inline]
+    pub(crate) fn devices(&self, user: UserSlot) -> DeviceSlot {
+        self.records[user.index()].devices
+    }
+
+    #[inline]
+    pub(crate) fn devices_mut(&mut self, user: UserSlot) -> &mut DeviceSlot {
+        &mut self.records[user.index()].devices
+    }
+
+    #[inline]
+    pub(crate) fn extras(&self, user: UserSlot) -> Option<&Extras> {
+        self.records[user.index()].extras().map(|number| self.extras.get(number))
+    }
+
+    #[inline]
+    pub(crate) fn extras_mut(&mut self, user: UserSlot) -> Option<&mut Extras> {
+        self.records[user.index()].extras().map(|number| self.extras.get_mut(number))
+    }
+
+    /// Returns the user's extras, which he has from now on.
+    #[inline]
+    pub(crate) fn make_extras(&mut self, user: UserSlot) -> &mut Extras {
+        let record = &mut self.records[user.index()];
+        let number = match record.extras() {
+            Some(number) => number,
+            None => {
+                let number = self.extras.insert(Extras::default());
+                record.marks = record.marks & !User::NO_EXTRAS | number;
+                number
+            }
+        };
+        self.extras.get_mut(number)
+    }
+
+    /// Returns the custom status; empty if none.
+    #[inline]
+    pub(crate) fn custom(&self, user: UserSlot) -> &str {
+        self.extras(user).map_or("", |extras| extras.custom.as_str())
     }
 
     /// Returns when the next of the user's timers is due.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let extras = self.extras.as_ref()?;
+    pub(crate) fn next_deadline(&self, user: UserSlot) -> Option<Timestamp> {
+        let extras = self.extras(user)?;
         let armed = [extras.push_expiry, extras.clearing].into_iter().flatten();
         armed.map(|armed| armed.at).chain(extras.forgetting).min()
+    }
+
+    /// Has the buckets of some users, as many as there are, catch up with the rates.
+    pub(crate) fn catch_up(&mut self, from: usize, count: usize, rates: &RateHistory) {
+        for record in self.records.iter().skip(from).take(count) {
+            let extras = record.extras().map(|number| self.extras.get_mut(number));
+            if let Some(buckets) = extras.and_then(|extras| extras.buckets.as_mut()) {
+                buckets.catch_up(rates);
+            }
+        }
+    }
+
+    /// Returns how many slots there are.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        match self.extras.holds(self.records.iter().filter_map(|record| record.extras())) {
+            true => Ok(()),
+            false => Err("user 1: extras do not belong to one user"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! 6. No timer is popped before `due_from`.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
 use crate::bucket::RateHistory;
 use crate::config::{Accounts, Config, Timeout};
@@ -28,7 +29,7 @@ use crate::sessions::Sessions;
 use crate::status::State;
 use crate::time::Timestamp;
 use crate::timer::{Batch, Owner, Wheel};
-use crate::user::{Armed, NOTE_MS, NOTES_MAX, User};
+use crate::user::{Armed, NOTE_MS, NOTES_MAX, Users};
 
 /// Everything but the users' ids.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub(super) struct Core {
     /// What is due at the moment of the wheel.
     pub(super) due: Batch,
     pub(super) due_at: Timestamp,
-    pub(super) users: Vec<User>,
+    pub(super) users: Users,
     /// How many users the sweep of changed rates has reached.
     pub(super) swept: usize,
     pub(super) devices: Devices,
@@ -55,7 +56,7 @@ pub(super) struct Core {
     /// Users of whom nothing may be left.
     idle: Vec<UserSlot>,
     /// Counts armings, for the order of timers (TI-5).
-    armings: u64,
+    armings: NonZeroU64,
     /// A buffer for the other ends of edges.
     pub(super) others: Vec<UserSlot>,
 }
@@ -71,7 +72,7 @@ impl Core {
             wheel: Wheel::default(),
             due: Batch::default(),
             due_at: Timestamp::ZERO,
-            users: Vec::new(),
+            users: Users::default(),
             swept: 0,
             devices: Devices::default(),
             sessions: Sessions::default(),
@@ -79,24 +80,23 @@ impl Core {
             relations: Relations::default(),
             outbox: Outbox::default(),
             idle: Vec::new(),
-            armings: 0,
+            armings: NonZeroU64::MIN,
             others: Vec::new(),
         }
     }
 
     /// Makes room for a user who has just become known.
     pub(super) fn admit(&mut self, user: UserSlot) {
-        if self.users.len() <= user.index() {
-            self.users.resize_with(user.index() + 1, || User::UNUSED);
-        }
-        self.users[user.index()].is_used = true;
+        self.users.admit(user);
         self.reach.admit(user);
         self.relations.admit(user);
     }
 
     /// Makes a user exist in the mode of known accounts (AC-2).
     pub(super) fn register(&mut self, user: UserSlot) {
-        self.users[user.index()].is_registered = self.config.accounts() == Accounts::Known;
+        if self.config.accounts() == Accounts::Known {
+            self.users.register(user);
+        }
     }
 
     /// Walks the user's logged-in devices, earliest login first.
@@ -104,7 +104,7 @@ impl Core {
         &self,
         user: UserSlot,
     ) -> impl Iterator<Item = (DeviceSlot, &Device)> + Clone {
-        self.devices.list(self.users[user.index()].devices)
+        self.devices.list(self.users.devices(user))
     }
 
     /// The same, with the session of each that has one.
@@ -124,7 +124,7 @@ impl Core {
     pub(super) fn state(&self, user: UserSlot) -> State {
         if !self.reach.of(user).is_empty() {
             State::Online
-        } else if self.users[user.index()].devices != DeviceSlot::NONE {
+        } else if self.users.devices(user) != DeviceSlot::NONE {
             State::PushOnline
         } else {
             State::Offline
@@ -175,7 +175,7 @@ impl Core {
 
     /// Sees to it that the user's timer is popped in time.
     pub(super) fn arm_user(&mut self, user: UserSlot) {
-        match self.users[user.index()].next_deadline() {
+        match self.users.next_deadline(user) {
             Some(deadline) => self.arm(Owner::User(user.0), deadline),
             None => self.wheel.cancel(Owner::User(user.0)),
         }
@@ -188,7 +188,7 @@ impl Core {
     /// Returns a deadline with its place among all armings, if it can be represented.
     pub(super) fn armed(&mut self, now: Timestamp, timeout: Timeout) -> Option<Armed> {
         let at = now.checked_add(self.config.timeout(timeout))?;
-        self.armings += 1;
+        self.armings = self.armings.saturating_add(1);
         Some(Armed { at, order: self.armings })
     }
 
@@ -204,7 +204,7 @@ impl Core {
 
     /// Takes a device without session out of the user's list.
     pub(super) fn unlink_device(&mut self, user: UserSlot, device: DeviceSlot) {
-        self.devices.unlink(&mut self.users[user.index()].devices, device);
+        self.devices.unlink(self.users.devices_mut(user), device);
     }
 
     /// Notes that the user has lost something, and may have nothing left.
@@ -222,8 +222,7 @@ impl Core {
     pub(super) fn take_idle(&mut self) -> Option<UserSlot> {
         while let Some(user) = self.idle.pop() {
             if self.has_nothing(user) {
-                self.users[user.index()] = User::UNUSED;
-                self.relations.forget(user);
+                self.users.forget(user);
                 self.wheel.cancel(Owner::User(user.0));
                 return Some(user);
             }
@@ -233,16 +232,15 @@ impl Core {
 
     /// Returns whether nothing is left of a user but what time has undone; where time has yet to
     /// undo something, a timer is set for it.
-    fn has_nothing(&mut self, slot: UserSlot) -> bool {
-        let user = &mut self.users[slot.index()];
-        if !user.is_used
-            || user.is_registered
-            || user.devices != DeviceSlot::NONE
-            || !self.relations.is_alone(slot)
+    fn has_nothing(&mut self, user: UserSlot) -> bool {
+        if !self.users.is_used(user)
+            || self.users.is_registered(user)
+            || self.users.devices(user) != DeviceSlot::NONE
+            || !self.relations.is_alone(user)
         {
             return false;
         }
-        let Some(extras) = &mut user.extras else { return true };
+        let Some(extras) = self.users.extras_mut(user) else { return true };
         extras.clearing = None;
         extras.notes.expire(self.latest);
         let gone_at = extras.notes.gone_at();
@@ -258,12 +256,13 @@ impl Core {
             (Some(last), Some(again)) => Some(last.min(again)),
             (last, again) => last.or(again),
         };
-        self.arm_user(slot);
+        self.arm_user(user);
         false
     }
 
     pub(super) fn check_invariants(&self) -> Result<(), &'static str> {
         self.sessions.check_invariants()?;
+        self.users.check_invariants()?;
         self.devices.check_invariants()?;
         self.reach.check_invariants()?;
         self.relations.check_invariants()?;
@@ -271,8 +270,7 @@ impl Core {
         self.due.check_invariants()?;
         self.outbox.check_invariants()?;
         let (mut devices, mut sessions) = (0, 0);
-        for (slot, user) in self.users.iter().enumerate() {
-            let slot = UserSlot(slot as u32);
+        for slot in (0..self.users.len() as u32).map(UserSlot) {
             let mut live = Vec::new();
             for (at, device, session) in self.links_of(slot) {
                 devices += 1;
@@ -290,7 +288,7 @@ impl Core {
             if self.reach.of(slot) != live {
                 return Err("core 1: the sessions that reach a user are not his devices'");
             }
-            self.check_user(slot, user, &live)?;
+            self.check_user(slot, &live)?;
         }
         if devices != self.devices.len() || sessions != self.sessions.len() {
             return Err("core 1: a device or session is nobody's");
@@ -301,15 +299,10 @@ impl Core {
         Ok(())
     }
 
-    fn check_user(
-        &self,
-        slot: UserSlot,
-        user: &User,
-        live: &[SessionId],
-    ) -> Result<(), &'static str> {
+    fn check_user(&self, slot: UserSlot, live: &[SessionId]) -> Result<(), &'static str> {
         let state = self.state(slot);
         let never = |timeout| self.latest.checked_add(self.config.timeout(timeout)).is_none();
-        let extras = user.extras.as_deref();
+        let extras = self.users.extras(slot);
         let expiry = extras.and_then(|extras| extras.push_expiry);
         if expiry.is_some() != (state == State::PushOnline) && !never(Timeout::Push) {
             return Err("core 2: a push expiry is armed wrongly");
@@ -321,7 +314,8 @@ impl Core {
         let is_late = |deadline: Timestamp, owner| {
             deadline > self.latest && self.wheel.pops_after(owner, deadline)
         };
-        let user_is_late = user.next_deadline().is_some_and(|at| is_late(at, Owner::User(slot.0)));
+        let user_is_late =
+            self.users.next_deadline(slot).is_some_and(|at| is_late(at, Owner::User(slot.0)));
         let session_is_late = live.iter().any(|&session| {
             let deadline = self.session_deadline(session);
             deadline.is_some_and(|(at, _)| is_late(at, Owner::Session(session.slot())))
@@ -329,15 +323,15 @@ impl Core {
         if user_is_late || session_is_late {
             return Err("core 3: a deadline has no timer");
         }
-        let is_kept = user.is_registered
-            || user.devices != DeviceSlot::NONE
+        let is_kept = self.users.is_registered(slot)
+            || self.users.devices(slot) != DeviceSlot::NONE
             || !self.relations.is_alone(slot)
             || extras.is_some_and(|extras| extras.notes.len() > 0 || extras.buckets.is_some());
-        if user.is_used && !is_kept && self.idle.is_empty() {
+        if self.users.is_used(slot) && !is_kept && self.idle.is_empty() {
             return Err("core 4: a user of whom nothing is left is kept");
         }
         if extras.is_some_and(|extras| extras.notes.len() > NOTES_MAX)
-            || !user.custom().is_empty() && state != State::Online
+            || !self.users.custom(slot).is_empty() && state != State::Online
         {
             return Err("core 5: notes or custom status are not within their limits");
         }

@@ -260,11 +260,7 @@ impl Core {
     fn sweep_buckets(&mut self) {
         let Self { users, rates, swept, .. } = self;
         let count = users.len() / SWEEP + 1;
-        let extras =
-            users.iter_mut().skip(*swept).take(count).filter_map(|user| user.extras.as_mut());
-        for buckets in extras.filter_map(|extras| extras.buckets.as_mut()) {
-            buckets.catch_up(rates);
-        }
+        users.catch_up(*swept, count, rates);
         *swept += count;
         if *swept >= users.len() {
             *swept = 0;

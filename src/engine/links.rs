@@ -233,7 +233,7 @@ impl Core {
         device: &DeviceId,
         kind: LoginKind,
     ) -> bool {
-        let Some(extras) = &mut self.users[user.index()].extras else { return false };
+        let Some(extras) = self.users.extras_mut(user) else { return false };
         let was_kicked = extras.notes.spend(now, platform, device);
         let switches = self.config.kicked_away();
         let is_on = switches.on_reconnect && (kind == LoginKind::Reconnect || switches.on_login);
@@ -253,13 +253,13 @@ impl Core {
         device: DeviceId,
     ) -> SessionId {
         let before = self.state(user);
-        let head = self.users[user.index()].devices;
+        let head = self.users.devices(user);
         if let Some(old) = self.devices.find(head, platform, &device) {
             self.close(now, user, old, CloseReason::Replaced);
             self.unlink_device(user, old);
         }
         let displaced = self.displace(now, user, platform);
-        let head = &mut self.users[user.index()].devices;
+        let head = self.users.devices_mut(user);
         let device = self.devices.append(head, user, platform, device);
         let session = self.sessions.open(now, user, device, platform);
         self.reach.add(user, session);
@@ -272,7 +272,7 @@ impl Core {
 
     /// Takes away all whom a newcomer on `platform` displaces, earliest login first (ML-6, ML-9).
     fn displace(&mut self, now: Timestamp, user: UserSlot, platform: Platform) -> Taken {
-        if self.users[user.index()].devices == DeviceSlot::NONE {
+        if self.users.devices(user) == DeviceSlot::NONE {
             return Taken::new();
         }
         let others = self.devices_of(user);
@@ -290,7 +290,7 @@ impl Core {
             if !self.close(now, user, slot, CloseReason::Kicked { by: platform }) {
                 let other = self.devices.get(slot);
                 let (platform, id) = (other.platform(), other.id.clone());
-                self.users[user.index()].extras_mut().notes.make(now, platform, id);
+                self.users.make_extras(user).notes.make(now, platform, id);
             }
             self.unlink_device(user, slot);
         }
@@ -370,9 +370,7 @@ impl Core {
     pub(super) fn remove_user(&mut self, now: Timestamp, user: UserSlot) {
         let before = self.state(user);
         self.take_away(now, user, &Scope::All, CloseReason::Removed, Reason::Removed);
-        let record = &mut self.users[user.index()];
-        record.extras = None;
-        record.is_registered = false;
+        self.users.erase(user);
         if before != State::Offline {
             self.tell(now, user, State::Offline);
         }

@@ -38,7 +38,7 @@ impl Core {
         after: State,
     ) -> bool {
         let leaves_online = before == State::Online;
-        let has_list = self.relations.subscription_count(user) > 0;
+        let has_list = self.relations.has_subscriptions(user);
         let mut clearing = None;
         if leaves_online && has_list {
             clearing = self.armed(now, Timeout::ClearSubscriptions);
@@ -48,18 +48,17 @@ impl Core {
             push_expiry = self.armed(now, Timeout::Push);
         }
         let Self { users, rates, .. } = self;
-        let record = &mut users[user.index()];
-        if record.extras.is_none() && clearing.is_none() && push_expiry.is_none() {
+        if users.extras(user).is_none() && clearing.is_none() && push_expiry.is_none() {
             return false;
         }
-        let extras = record.extras_mut();
+        let extras = users.make_extras(user);
         extras.push_expiry = push_expiry;
         if leaves_online || after == State::Online {
             extras.clearing = clearing;
         }
-        let had_custom = leaves_online && !extras.custom.is_empty();
+        let had_custom = leaves_online && !extras.custom.as_bytes().is_empty();
         if leaves_online {
-            extras.custom.clear();
+            extras.custom.assign("");
             let is_full = |full_at: Option<Timestamp>| full_at.is_some_and(|at| at <= now);
             extras.buckets.take_if(|buckets| is_full(buckets.full_at(rates)));
         }
@@ -72,7 +71,7 @@ impl Core {
     pub(super) fn tell(&mut self, now: Timestamp, user: UserSlot, state: State) -> usize {
         let kinds = self.kinds();
         let Self { outbox, reach, relations, users, .. } = self;
-        let custom = users[user.index()].custom();
+        let custom = users.custom(user);
         let (own, watchers) = (reach.of(user), relations.watchers(user));
         outbox.status(now, user, state, custom, |told| {
             told.extend_from_slice(own);

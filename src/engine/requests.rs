@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::hash::BuildHasher;
 
+use smallvec::SmallVec;
+
 use crate::bucket::{Api, Buckets};
 use crate::config::{Accounts, Limit};
 use crate::engine::Engine;
@@ -79,9 +81,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         }
         let mut answer =
             Queried { statuses: Vec::with_capacity(users.len()), failures: Vec::new() };
-        for user in users {
+        for (user, found) in users.iter().zip(self.look_up(users)) {
             let user = user.borrow();
-            match self.resolve(user) {
+            match self.resolve(user, found) {
                 Ok(slot) => {
                     let status = slot.map_or_else(Status::default, |slot| self.core.status(slot));
                     answer.statuses.push((U::from_borrowed(user), status));
@@ -126,17 +128,17 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.core.check_count(users.len(), Limit::SubscribeUsers)?;
         self.core.admit_request(now, me, Api::Subscribe)?;
         let mut failures = Vec::new();
-        let mut evicted = core::mem::take(&mut self.core.others);
-        for user in users {
+        let mut targets = Vec::with_capacity(users.len());
+        for (user, found) in users.iter().zip(self.look_up(users)) {
             let user = user.borrow();
-            match self.resolve_target(me, user) {
-                Ok(target) => {
-                    let cap = self.core.config.limit(Limit::Subscriptions);
-                    self.core.relations.subscribe(me, target, cap, &mut evicted);
-                }
+            match self.resolve_target(me, user, found) {
+                Ok(target) => targets.push(target),
                 Err(reason) => failures.push(failure::<U>(user, reason)),
             }
         }
+        let cap = self.core.config.limit(Limit::Subscriptions);
+        let mut evicted = core::mem::take(&mut self.core.others);
+        self.core.relations.subscribe(me, &targets, cap, &mut evicted);
         let gone = self.core.last_evictions(me, &evicted);
         let gone = gone.into_iter().map(|other| self.directory.id(other).clone()).collect();
         self.core.others = evicted;
@@ -175,16 +177,15 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         if users.is_empty() {
             self.core.relations.clear_subscriptions(me, &mut self.core.others);
         }
-        for user in users {
+        let mut targets = Vec::with_capacity(users.len());
+        for (user, found) in users.iter().zip(self.look_up(users)) {
             let user = user.borrow();
-            match self.resolve(user) {
-                Ok(Some(target)) if self.core.relations.unsubscribe(me, target) => {
-                    self.core.others.push(target);
-                }
-                Ok(_) => {}
+            match self.resolve(user, found) {
+                Ok(target) => targets.extend(target),
                 Err(reason) => failures.push(failure::<U>(user, reason)),
             }
         }
+        self.core.relations.unsubscribe(me, &targets, &mut self.core.others);
         self.core.note_others_idle();
         self.forget_idle();
         Ok(Unsubscribed { failures })
@@ -212,27 +213,43 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.unsubscribe(now, session, nobody).map(|_| ())
     }
 
-    /// Finds a user whom a request names: `None` if he exists, but nothing is kept of him.
-    fn resolve(&self, user: &U::Borrowed) -> Result<Option<UserSlot>, FailureReason> {
+    /// Finds those of the users whom a request names who are known, all of them in one go: so the
+    /// processor waits for many of them at once.
+    fn look_up(&self, users: &[impl Borrow<U::Borrowed>]) -> SmallVec<[Option<UserSlot>; 4]> {
+        users.iter().map(|user| self.directory.find(user.borrow())).collect()
+    }
+
+    /// Says who a user is whom a request names, and who was found or not: `None` if he exists, but
+    /// nothing is kept of him.
+    fn resolve(
+        &self,
+        user: &U::Borrowed,
+        found: Option<UserSlot>,
+    ) -> Result<Option<UserSlot>, FailureReason> {
         if !(self.is_valid)(user) {
             return Err(FailureReason::InvalidUserId);
         }
-        match (self.directory.find(user), self.core.config.accounts()) {
+        match (found, self.core.config.accounts()) {
             (None, Accounts::Known) => Err(FailureReason::UnknownUser),
             (found, _) => Ok(found),
         }
     }
 
-    /// Finds a user to be put in the list of `me`, or makes him known.
+    /// Says who is to be put in the list of `me`, and makes him known if he is not.
     fn resolve_target(
         &mut self,
         me: UserSlot,
         user: &U::Borrowed,
+        found: Option<UserSlot>,
     ) -> Result<UserSlot, FailureReason> {
-        match self.resolve(user)? {
+        match self.resolve(user, found)? {
             Some(target) if target == me => Err(FailureReason::SelfSubscription),
             Some(target) => Ok(target),
-            None => self.admit(user).map_err(|_| FailureReason::EngineFull),
+            // The request may have named him before, and so made him known.
+            None => match self.directory.find(user) {
+                Some(target) => Ok(target),
+                None => self.admit(user).map_err(|_| FailureReason::EngineFull),
+            },
         }
     }
 }
@@ -255,14 +272,12 @@ impl Core {
         if bytes > limit {
             return Err(SetStatusError::TooLong { bytes, limit });
         }
-        let record = &mut self.users[user.index()];
-        let Some(device) = self.sessions.device(session).filter(|_| record.custom() != custom)
-        else {
+        let known = self.users.extras(user).map_or(&[][..], |extras| extras.custom.as_bytes());
+        let is_new = known != custom.as_bytes();
+        let Some(device) = self.sessions.device(session).filter(|_| is_new) else {
             return Ok(());
         };
-        let known = &mut record.extras_mut().custom;
-        known.clear();
-        known.push_str(custom);
+        self.users.make_extras(user).custom.assign(custom);
         self.outbox.event(now, device, Action::CustomStatusChange, Reason::SetCustomStatus, &[]);
         self.finish_step(now, user, State::Online, true);
         Ok(())
@@ -287,7 +302,7 @@ impl Core {
 
     /// Returns what is told of a user.
     pub(super) fn status(&self, user: UserSlot) -> Status {
-        Status { state: self.state(user), custom: self.users[user.index()].custom().into() }
+        Status { state: self.state(user), custom: self.users.custom(user).into() }
     }
 
     /// Checks how many users a request names (LI-6: before tier, switch and rate).
@@ -311,8 +326,8 @@ impl Core {
             return Err(RequestError::SwitchOff);
         }
         let Self { users, rates, .. } = self;
-        let buckets = &mut users[user.index()].extras_mut().buckets;
-        let buckets = buckets.get_or_insert_with(|| Buckets::new(rates).into());
+        let buckets = &mut users.make_extras(user).buckets;
+        let buckets = buckets.get_or_insert_with(|| Buckets::new(rates));
         let taken = buckets.take(api, now, rates);
         taken.map_err(|retry_after_ms| RequestError::RateLimited { retry_after_ms })
     }

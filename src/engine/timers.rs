@@ -102,14 +102,13 @@ impl Core {
 
     /// Returns the user's next deadline, and its rank among those at the same moment.
     fn user_rank(&self, user: UserSlot, at: Timestamp) -> (Option<Timestamp>, u64) {
-        let record = &self.users[user.index()];
-        let Some(extras) = &record.extras else { return (None, 0) };
+        let Some(extras) = self.users.extras(user) else { return (None, 0) };
         let rank = match (extras.push_expiry, extras.clearing) {
-            (Some(armed), _) if armed.at <= at => PUSH_RANK | armed.order,
-            (_, Some(armed)) if armed.at <= at => CLEARING_RANK | armed.order,
+            (Some(armed), _) if armed.at <= at => PUSH_RANK | armed.order.get(),
+            (_, Some(armed)) if armed.at <= at => CLEARING_RANK | armed.order.get(),
             _ => FORGETTING_RANK | u64::from(user.0),
         };
-        (record.next_deadline(), rank)
+        (self.users.next_deadline(user), rank)
     }
 
     /// Fires a timer at its deadline. Returns how many edges and devices that took.
@@ -132,12 +131,12 @@ impl Core {
     }
 
     fn fire_user(&mut self, at: Timestamp, user: UserSlot) -> usize {
-        let Some(extras) = &mut self.users[user.index()].extras else { return 0 };
+        let Some(extras) = self.users.extras_mut(user) else { return 0 };
         if extras.push_expiry.take_if(|armed| armed.at <= at).is_some() {
             let before = self.state(user);
             let mut work = 0;
-            while self.users[user.index()].devices != DeviceSlot::NONE {
-                self.unlink_device(user, self.users[user.index()].devices);
+            while self.users.devices(user) != DeviceSlot::NONE {
+                self.unlink_device(user, self.users.devices(user));
                 work += 1;
             }
             work += self.finish_step(at, user, before, false);

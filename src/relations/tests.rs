@@ -7,15 +7,84 @@ fn relations(users: u32) -> Relations {
 }
 
 fn list(relations: &Relations, watcher: u32) -> Vec<u32> {
-    let lists = &relations.lists[watcher as usize];
-    lists.watched[lists.subscriptions_start()..].iter().map(|entry| entry & SLOT).collect()
+    relations.subscriptions(UserSlot(watcher)).map(|target| target.0).collect()
+}
+
+fn unsubscribe(relations: &mut Relations, watcher: u32, target: u32) -> bool {
+    let mut dropped = Vec::new();
+    relations.unsubscribe(UserSlot(watcher), &[UserSlot(target)], &mut dropped);
+    !dropped.is_empty()
 }
 
 fn subscribe(relations: &mut Relations, watcher: u32, target: u32, max: u64) -> Vec<u32> {
-    let mut evicted = Vec::new();
-    relations.subscribe(UserSlot(watcher), UserSlot(target), max, &mut evicted);
+    let evicted = subscribe_quietly(relations, watcher, &[target], max);
     assert_eq!(relations.check_invariants(), Ok(()));
+    evicted
+}
+
+fn subscribe_quietly(
+    relations: &mut Relations,
+    watcher: u32,
+    targets: &[u32],
+    max: u64,
+) -> Vec<u32> {
+    let targets: Vec<_> = targets.iter().copied().map(UserSlot).collect();
+    let mut evicted = Vec::new();
+    relations.subscribe(UserSlot(watcher), &targets, max, &mut evicted);
     evicted.into_iter().map(|slot| slot.0).collect()
+}
+
+/// SU-4, SU-7: a request taken whole does what its users do one after another.
+#[test]
+fn requests_are_like_their_parts() {
+    let mut random = 1u32;
+    let mut below = |bound: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 16) % bound
+    };
+    for max in [3, 12, 25, 400] {
+        let (mut whole, mut parts) = (relations(400), relations(400));
+        for _ in 0..300 {
+            let spread = [10, 40, 399][below(3) as usize];
+            let targets: Vec<u32> = (0..below(60)).map(|_| 1 + below(spread)).collect();
+            match below(4) {
+                0 => {
+                    let (friend, is_added) = (UserSlot(1 + below(spread)), below(3) > 0);
+                    for relations in [&mut whole, &mut parts] {
+                        if is_added {
+                            relations.add_friend(UserSlot(0), friend, 100);
+                        } else {
+                            relations.remove_friend(UserSlot(0), friend);
+                        }
+                    }
+                }
+                1 => {
+                    let slots: Vec<_> = targets.iter().copied().map(UserSlot).collect();
+                    let mut dropped = Vec::new();
+                    whole.unsubscribe(UserSlot(0), &slots, &mut dropped);
+                    for &target in &targets {
+                        let is_dropped = unsubscribe(&mut parts, 0, target);
+                        let known = dropped.iter().position(|slot| slot.0 == target);
+                        assert_eq!(known.map(|at| dropped.remove(at)).is_some(), is_dropped);
+                    }
+                    assert_eq!(dropped, []);
+                }
+                _ => {
+                    let evicted = subscribe_quietly(&mut whole, 0, &targets, max);
+                    let each = |&target| subscribe_quietly(&mut parts, 0, &[target], max);
+                    assert_eq!(evicted, targets.iter().flat_map(each).collect::<Vec<_>>());
+                }
+            }
+            assert_eq!(list(&whole, 0), list(&parts, 0));
+            let friends = |relations: &Relations| {
+                let mut friends: Vec<_> = relations.friends(UserSlot(0)).collect();
+                friends.sort_unstable();
+                friends
+            };
+            assert_eq!(friends(&whole), friends(&parts));
+            assert_eq!(whole.check_invariants(), Ok(()));
+        }
+    }
 }
 
 /// SU-2, SU-3: the list is in age order, a repeat is the newest, the oldest goes.
@@ -46,7 +115,7 @@ fn an_edge_can_be_both_kinds() {
     assert_eq!(subscribe(&mut relations, 0, 5, 9), []);
     assert_eq!((relations.len(), list(&relations, 0)), (4, [1, 5].to_vec()));
     assert_eq!(relations.watchers(other).len(), 1);
-    assert!(relations.unsubscribe(me, other) && !relations.unsubscribe(me, other));
+    assert!(unsubscribe(&mut relations, 0, 5) && !unsubscribe(&mut relations, 0, 5));
     assert_eq!(relations.watchers(other).len(), 1);
     assert_eq!(subscribe(&mut relations, 0, 5, 9), []);
     relations.remove_friend(me, other);
@@ -70,7 +139,7 @@ fn those_who_stay_keep_their_order() {
             assert_eq!(subscribe(&mut relations, 0, target, 9), []);
         }
         assert!(relations.add_friend(UserSlot(0), UserSlot(gone), 9));
-        assert!(relations.unsubscribe(UserSlot(0), UserSlot(gone)));
+        assert!(unsubscribe(&mut relations, 0, gone));
         let left: Vec<u32> = (1..=5).filter(|&target| target != gone).collect();
         assert_eq!(list(&relations, 0), left);
         assert_eq!(relations.check_invariants(), Ok(()));
@@ -82,14 +151,14 @@ fn those_who_stay_keep_their_order() {
 fn a_popular_user_keeps_an_index() {
     let mut relations = relations(2_000);
     for watcher in 1..2_000 {
-        relations.subscribe(UserSlot(watcher), UserSlot(0), 9, &mut Vec::new());
+        assert_eq!(subscribe_quietly(&mut relations, watcher, &[0], 9), []);
         assert!(relations.add_friend(UserSlot(watcher), UserSlot(watcher - 1), 9));
     }
     assert_eq!(relations.check_invariants(), Ok(()));
     for step in 1..2_000 {
         let watcher = UserSlot(step * 7 % 2_000);
         if watcher.0 % 3 == 0 {
-            relations.unsubscribe(watcher, UserSlot(0));
+            unsubscribe(&mut relations, watcher.0, 0);
         } else {
             relations.remove_user(watcher, &mut Vec::new());
         }

@@ -1,0 +1,319 @@
+//! Dense lists of edges, for users with none, a few, or a million.
+//!
+//! # Layout
+//!
+//! A list is 8 bytes where its user is. One or two entries are those 8 bytes; up to 255 are a block
+//! of 16 to 256 words with their number in the first word; more are a vector (32 bytes, and 4 to 8
+//! an entry), with an index from an entry's slot to its place where places are asked for (5 to 11
+//! bytes an entry). Blocks lie in chunks that never move.
+//!
+//! # Invariants
+//!
+//! 1. Entries are not 0, so that a first half of 0 tells that the entries are elsewhere.
+//! 2. A block or vector belongs to one list, and is not much larger than its entries need.
+//! 3. An index names the place of each entry, and nothing else.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use crate::id::UserSlot;
+use crate::pool::Pool;
+
+use self::blocks::{Blocks, CLASSES, UNIT};
+
+mod blocks;
+
+/// The other end of an edge: its slot, and which kinds of edge it is.
+pub(crate) const SUBSCRIPTION: u32 = 1 << 31;
+pub(crate) const FRIEND: u32 = 1 << 30;
+pub(crate) const SLOT: u32 = FRIEND - 1;
+const _: () = assert!(UserSlot::COUNT_MAX == SLOT as usize + 1);
+
+const INLINE_MAX: usize = 2;
+/// How many entries a block has room for: one word of the largest one is its head.
+const BLOCK_MAX: usize = UNIT << (CLASSES - 1);
+
+/// Two entries; or 0 and, if there are more, where they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct List([u32; INLINE_MAX]);
+
+#[derive(Clone, Debug, Default)]
+struct Vector {
+    entries: Vec<u32>,
+    index: Option<Box<HashTable<u32>>>,
+}
+
+const _: () = assert!(size_of::<Vector>() == 32);
+
+/// Where the entries of a list are.
+enum Place {
+    Inline(usize),
+    Block(u32),
+    Vector(u32),
+}
+
+impl List {
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    #[inline]
+    fn place(self) -> Place {
+        match self.0 {
+            [0, 0] => Place::Inline(0),
+            [0, number] if number & 1 == 1 => Place::Block(number >> 1),
+            [0, number] => Place::Vector((number >> 1) - 1),
+            [_, 0] => Place::Inline(1),
+            _ => Place::Inline(2),
+        }
+    }
+
+    fn of_block(number: u32) -> Self {
+        Self([0, number << 1 | 1])
+    }
+
+    fn of_vector(number: u32) -> Self {
+        Self([0, (number + 1) << 1])
+    }
+}
+
+/// The entries of the lists that are too long for their place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edges {
+    blocks: Blocks,
+    vectors: Pool<Vector>,
+}
+
+impl Edges {
+    #[inline]
+    pub(crate) fn entries<'a>(&'a self, list: &'a List) -> &'a [u32] {
+        match list.place() {
+            Place::Inline(len) => &list.0[..len],
+            Place::Block(number) => self.blocks.entries(number),
+            Place::Vector(number) => &self.vectors.get(number).entries,
+        }
+    }
+
+    /// Returns the entries of a list, to be reordered or marked; not of one that is asked for
+    /// places, unless their slots stay where they are.
+    #[inline]
+    pub(crate) fn entries_mut<'a>(&'a mut self, list: &'a mut List) -> &'a mut [u32] {
+        match list.place() {
+            Place::Inline(len) => &mut list.0[..len],
+            Place::Block(number) => self.blocks.entries_mut(number),
+            Place::Vector(number) => &mut self.vectors.get_mut(number).entries,
+        }
+    }
+
+    /// Appends an entry to a list that is asked for places.
+    #[inline]
+    pub(crate) fn push_indexed(&mut self, list: &mut List, entry: u32) {
+        self.push(list, entry);
+        if let Place::Vector(number) = list.place() {
+            self.vectors.get_mut(number).index_last();
+        }
+    }
+
+    /// Appends an entry.
+    #[inline]
+    pub(crate) fn push(&mut self, list: &mut List, entry: u32) {
+        match list.place() {
+            Place::Inline(len) if len < INLINE_MAX => list.0[len] = entry,
+            Place::Block(number) if self.blocks.push(number, entry) => {}
+            Place::Vector(number) => self.vectors.get_mut(number).entries.push(entry),
+            _ => {
+                let mut entries = self.entries(list).to_vec();
+                entries.push(entry);
+                self.replace(list, &entries);
+            }
+        }
+    }
+
+    /// Drops all entries but the first `len`. Of a list that is asked for places they must be few,
+    /// or forgotten by the index.
+    pub(crate) fn truncate(&mut self, list: &mut List, len: usize) {
+        match list.place() {
+            Place::Inline(_) => list.0.iter_mut().skip(len).for_each(|entry| *entry = 0),
+            Place::Block(number) => {
+                if self.blocks.truncate(number, len) {
+                    let entries = self.entries(list).to_vec();
+                    self.replace(list, &entries);
+                }
+            }
+            Place::Vector(number) => {
+                let entries = &mut self.vectors.get_mut(number).entries;
+                entries.truncate(len);
+                if len <= BLOCK_MAX / 2 {
+                    let entries = core::mem::take(entries);
+                    self.replace(list, &entries);
+                } else if entries.len() * 4 <= entries.capacity() {
+                    // Memory is given back once three quarters are empty.
+                    entries.shrink_to_fit();
+                }
+            }
+        }
+    }
+
+    /// Gives a list other entries, in a place of their size.
+    fn replace(&mut self, list: &mut List, entries: &[u32]) {
+        self.free(list);
+        if entries.len() <= INLINE_MAX {
+            list.0[..entries.len()].copy_from_slice(entries);
+        } else if let Some(number) = self.blocks.insert(entries) {
+            *list = List::of_block(number);
+        } else {
+            let mut room = Vec::with_capacity((entries.len() + 1).next_power_of_two());
+            room.extend_from_slice(entries);
+            *list = List::of_vector(self.vectors.insert(Vector { entries: room, index: None }));
+        }
+    }
+
+    /// Takes all entries out.
+    pub(crate) fn free(&mut self, list: &mut List) {
+        match core::mem::take(list).place() {
+            Place::Inline(_) => {}
+            Place::Block(number) => self.blocks.free(number),
+            Place::Vector(number) => drop(self.vectors.take(number)),
+        }
+    }
+
+    /// Takes an entry out; those behind it move up. Not for a list that is asked for places.
+    pub(crate) fn remove(&mut self, list: &mut List, at: usize) -> u32 {
+        let entries = self.entries_mut(list);
+        let entry = entries[at];
+        entries.copy_within(at + 1.., at);
+        let len = entries.len() - 1;
+        self.truncate(list, len);
+        entry
+    }
+
+    /// Takes the entry at a place out; the last one takes its place.
+    pub(crate) fn swap_remove(&mut self, list: &mut List, at: usize) {
+        if let Place::Vector(number) = list.place() {
+            self.vectors.get_mut(number).forget_place(at);
+        }
+        let entries = self.entries_mut(list);
+        let last = entries.len() - 1;
+        entries[at] = entries[last];
+        self.truncate(list, last);
+    }
+
+    /// Returns the place of the entry of a slot. A list that is asked for places is changed by
+    /// [`Edges::push_indexed`] and [`Edges::swap_remove`] only.
+    #[inline]
+    pub(crate) fn place_of(&self, list: &List, slot: u32) -> Option<usize> {
+        if let Place::Vector(number) = list.place() {
+            let Vector { entries, index } = self.vectors.get(number);
+            if let Some(index) = index {
+                let is_slot = |&place: &u32| entries[place as usize] & SLOT == slot;
+                return index.find(hash(slot), is_slot).map(|&place| place as usize);
+            }
+        }
+        find(self.entries(list), slot)
+    }
+
+    pub(crate) fn check_invariants<'a>(
+        &self,
+        lists: impl Iterator<Item = &'a List> + Clone,
+    ) -> Result<(), &'static str> {
+        let blocks = lists.clone().filter_map(|list| match list.place() {
+            Place::Block(number) => Some(number),
+            _ => None,
+        });
+        let vectors = lists.clone().filter_map(|list| match list.place() {
+            Place::Vector(number) => Some(number),
+            _ => None,
+        });
+        if !self.blocks.holds(blocks) || !self.vectors.holds(vectors.clone()) {
+            return Err("edges 2: a block or vector does not belong to one list");
+        }
+        for list in lists {
+            let entries = self.entries(list);
+            if entries.contains(&0) {
+                return Err("edges 1: an entry is 0");
+            }
+            let len_min = match list.place() {
+                Place::Inline(_) => 0,
+                Place::Block(number) => self.blocks.len_min(number),
+                Place::Vector(_) => BLOCK_MAX / 2 + 1,
+            };
+            if entries.len() < len_min {
+                return Err("edges 2: a block or vector holds too few entries");
+            }
+        }
+        for number in vectors {
+            let Vector { entries, index: Some(index) } = self.vectors.get(number) else { continue };
+            let places = entries.iter().enumerate();
+            let mut found = places.filter(|&(at, entry)| {
+                index.find(hash(entry & SLOT), |&place| place as usize == at).is_some()
+            });
+            if index.len() != entries.len() || found.by_ref().count() != index.len() {
+                return Err("edges 3: an index does not name the places");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Vector {
+    /// Takes the last entry into the index, and all the others if there was none.
+    fn index_last(&mut self) {
+        let Self { entries, index } = self;
+        let len = entries.len() as u32;
+        let hash_at = |&place: &u32| hash(entries[place as usize] & SLOT);
+        let first = if index.is_some() { len - 1 } else { 0 };
+        let index = index.get_or_insert_with(|| Box::new(HashTable::with_capacity(BLOCK_MAX * 2)));
+        for place in first..len {
+            index.insert_unique(hash_at(&place), place, hash_at);
+        }
+    }
+
+    /// Has the index, if there is one, forget a place, which the last entry is about to take.
+    fn forget_place(&mut self, at: usize) {
+        let Self { entries, index } = self;
+        let Some(table) = index else { return };
+        let last = entries.len() - 1;
+        if let Ok(entry) = table.find_entry(hash(entries[at] & SLOT), |&place| place as usize == at)
+        {
+            entry.remove();
+        }
+        let moved = hash(entries[last] & SLOT);
+        if let Some(place) = table.find_mut(moved, |&place| place as usize == last) {
+            *place = at as u32;
+        }
+        if table.capacity() > 8 * last {
+            table.shrink_to(2 * last, |&place| {
+                // The last entry is still at its old place.
+                let place = if place as usize == at { last } else { place as usize };
+                hash(entries[place] & SLOT)
+            });
+        }
+    }
+}
+
+/// Finds the entry of a slot: windows are searched whole, without an exit in between, so that they
+/// are compared many at an instruction.
+#[inline]
+pub(crate) fn find(entries: &[u32], slot: u32) -> Option<usize> {
+    const WINDOW: usize = 32;
+    let is_slot = |&entry: &u32| entry & SLOT == slot;
+    let mut windows = entries.chunks_exact(WINDOW);
+    let start = windows
+        .by_ref()
+        .position(|window| window.iter().fold(false, |found, entry| found | is_slot(entry)));
+    let in_no_window = entries.len() - windows.remainder().len();
+    let start = start.map_or(in_no_window, |nth| nth * WINDOW);
+    entries[start..].iter().position(is_slot).map(|at| start + at)
+}
+
+/// Spreads a slot over all bits (the finisher of MurmurHash3): slots are dense and the engine's
+/// own, so a fixed function serves.
+fn hash(slot: u32) -> u64 {
+    let mut bits = u64::from(slot);
+    bits = (bits ^ bits >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    bits = (bits ^ bits >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    bits ^ bits >> 33
+}

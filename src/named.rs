@@ -1,0 +1,70 @@
+//! Whom a request names: a small table, made anew for each request.
+
+use alloc::vec::Vec;
+
+use crate::id::UserSlot;
+
+/// The users whom a request names, with the number of their last place in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named {
+    /// Slots and numbers, `number + 1` in the lower half; 0 where there is none. Probed in line,
+    /// and never more than half full.
+    table: Vec<u64>,
+    shift: u32,
+    len: usize,
+}
+
+/// The room, in users, that is never given back.
+const ROOM_KEPT: usize = 1 << 12;
+
+impl Named {
+    /// Forgets what was named before, and takes in a new request.
+    pub(crate) fn name(&mut self, users: &[UserSlot]) {
+        let len = (2 * users.len()).next_power_of_two().max(2);
+        self.table.clear();
+        if self.table.capacity() > len.max(ROOM_KEPT) {
+            self.table.shrink_to(len);
+        }
+        self.table.resize(len, 0);
+        self.shift = u64::BITS - len.trailing_zeros();
+        self.len = 0;
+        for (number, &user) in users.iter().enumerate() {
+            let at = self.find(user.0);
+            self.len += usize::from(self.table[at] == 0);
+            self.table[at] = u64::from(user.0) << 32 | (number as u64 + 1);
+        }
+    }
+
+    /// Returns how many different users were named.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the number of a user's last place in the request.
+    #[inline]
+    pub(crate) fn number(&self, slot: u32) -> Option<usize> {
+        (self.table[self.find(slot)] as u32 as usize).checked_sub(1)
+    }
+
+    /// Returns whether this is the last place where the request names the user.
+    #[inline]
+    pub(crate) fn is_last(&self, number: usize, user: UserSlot) -> bool {
+        self.number(user.0) == Some(number)
+    }
+
+    /// Returns the place of a user in the table, or an empty one.
+    #[inline]
+    fn find(&self, slot: u32) -> usize {
+        let mask = self.table.len() - 1;
+        // Fibonacci hashing: the upper bits of the product are spread.
+        let hash = u64::from(slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut at = (hash >> self.shift) as usize & mask;
+        loop {
+            let found = self.table[at];
+            if found == 0 || (found >> 32) as u32 == slot {
+                return at;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
