@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! One owned id a user, and 5 bytes over the table's load factor (6 to 11) for the look-up, which
+//! One owned id a user, without a mark for those that are free where ids own nothing, and 5 bytes over the table's load factor (6 to 11) for the look-up, which
 //! holds slots only.
 //!
 //! # Invariants
@@ -29,7 +29,7 @@ use crate::user_id::UserId;
 #[derive(Clone)]
 pub(crate) struct Directory<U, S> {
     table: HashTable<u32>,
-    ids: Vec<Option<U>>,
+    ids: Ids<U>,
     free: Vec<u32>,
     retired: Retired<u32>,
     hasher: S,
@@ -39,7 +39,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     pub(crate) fn new(hasher: S) -> Self {
         Self {
             table: HashTable::new(),
-            ids: Vec::new(),
+            ids: Ids::default(),
             free: Vec::new(),
             retired: Retired::default(),
             hasher,
@@ -49,7 +49,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     /// Finds a known user. Expected O(1).
     pub(crate) fn find(&self, id: &U::Borrowed) -> Option<UserSlot> {
         let hash = self.hasher.hash_one(id);
-        let slot = self.table.find(hash, |&slot| is_id(&self.ids, slot, id))?;
+        let slot = self.table.find(hash, |&slot| self.ids.get(slot).borrow() == id)?;
         Some(UserSlot(*slot))
     }
 
@@ -58,24 +58,21 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         let owned = U::from_borrowed(id);
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.ids[slot as usize] = Some(owned);
+                self.ids.set(slot, owned);
                 slot
             }
             None if self.ids.len() >= UserSlot::COUNT_MAX => return None,
-            None => {
-                self.ids.push(Some(owned));
-                (self.ids.len() - 1) as u32
-            }
+            None => self.ids.push(owned),
         };
         let hash = self.hasher.hash_one(id);
         let Self { table, ids, hasher, .. } = self;
-        table.insert_unique(hash, slot, |&slot| hash_of(ids, hasher, slot));
+        table.insert_unique(hash, slot, |&slot| hasher.hash_one(ids.get(slot).borrow()));
         Some(UserSlot(slot))
     }
 
     /// Makes a known user unknown. His id stays readable until [`Directory::release`].
     pub(crate) fn forget(&mut self, user: UserSlot) {
-        let hash = hash_of(&self.ids, &self.hasher, user.0);
+        let hash = self.hasher.hash_one(self.ids.get(user.0).borrow());
         match self.table.find_entry(hash, |&slot| slot == user.0) {
             Ok(entry) => {
                 entry.remove();
@@ -97,14 +94,14 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     pub(crate) fn release(&mut self, made: u64, taken: u64) {
         let Self { ids, free, retired, .. } = self;
         retired.release(made, taken, |slot| {
-            ids[slot as usize] = None;
+            ids.drop(slot);
             free.push(slot);
         });
     }
 
     /// Returns the id of a user who is known, or was when the waiting outputs were made.
     pub(crate) fn id(&self, user: UserSlot) -> &U {
-        self.ids[user.index()].as_ref().expect("a slot in use or retired has its id")
+        self.ids.get(user.0)
     }
 
     /// Returns how many users are known.
@@ -113,16 +110,19 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let ids = self.ids.iter().flatten();
-        for (slot, id) in self.ids.iter().enumerate() {
-            let retired = self.retired.iter().any(|retired| retired as usize == slot);
-            let Some(id) = id else { continue };
-            let found = self.find(id.borrow()).is_some_and(|found| found.index() == slot);
-            if found == retired {
+        let mut gone: Vec<u32> = self.retired.iter().chain(self.free.iter().copied()).collect();
+        gone.sort_unstable();
+        for slot in 0..self.ids.len() as u32 {
+            let is_gone = gone.binary_search(&slot).is_ok();
+            if is_gone && self.free.contains(&slot) {
+                continue;
+            }
+            if (self.find(self.ids.get(slot).borrow()) == Some(UserSlot(slot))) == is_gone {
                 return Err("directory 1: a user is not in the table, or wrongly so");
             }
         }
-        if ids.count() != self.table.len() + self.retired.len()
+        gone.dedup();
+        if gone.len() != self.retired.len() + self.free.len()
             || self.ids.len() != self.table.len() + self.retired.len() + self.free.len()
         {
             return Err("directory 2: a slot is neither known, retired nor free");
@@ -131,11 +131,67 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     }
 }
 
-fn is_id<U: UserId>(ids: &[Option<U>], slot: u32, id: &U::Borrowed) -> bool {
-    ids.get(slot as usize).and_then(Option::as_ref).is_some_and(|known| known.borrow() == id)
+/// The ids by slot.
+///
+/// Where an id owns nothing, as a number, the slot of one who is gone goes on showing it: to keep a
+/// mark beside it would double what numbers take.
+#[derive(Clone)]
+enum Ids<U> {
+    Plain(Vec<U>),
+    Owning(Vec<Option<U>>),
 }
 
-fn hash_of<U: UserId, S: BuildHasher>(ids: &[Option<U>], hasher: &S, slot: u32) -> u64 {
-    let id = ids.get(slot as usize).and_then(Option::as_ref);
-    id.map_or(0, |id| hasher.hash_one(id.borrow()))
+impl<U> Default for Ids<U> {
+    fn default() -> Self {
+        if core::mem::needs_drop::<U>() {
+            Self::Owning(Vec::new())
+        } else {
+            Self::Plain(Vec::new())
+        }
+    }
+}
+
+impl<U> Ids<U> {
+    /// Returns the id of a slot that is not free.
+    #[inline]
+    fn get(&self, slot: u32) -> &U {
+        match self {
+            Self::Plain(ids) => &ids[slot as usize],
+            Self::Owning(ids) => {
+                ids[slot as usize].as_ref().expect("a slot in use or retired has its id")
+            }
+        }
+    }
+
+    /// Gives a slot that was free an id.
+    fn set(&mut self, slot: u32, id: U) {
+        match self {
+            Self::Plain(ids) => ids[slot as usize] = id,
+            Self::Owning(ids) => ids[slot as usize] = Some(id),
+        }
+    }
+
+    /// Adds a slot.
+    fn push(&mut self, id: U) -> u32 {
+        let slot = self.len() as u32;
+        match self {
+            Self::Plain(ids) => ids.push(id),
+            Self::Owning(ids) => ids.push(Some(id)),
+        }
+        slot
+    }
+
+    /// Drops the id of a slot that becomes free.
+    fn drop(&mut self, slot: u32) {
+        if let Self::Owning(ids) = self {
+            ids[slot as usize] = None;
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Plain(ids) => ids.len(),
+            Self::Owning(ids) => ids.len(),
+        }
+    }
 }
