@@ -85,27 +85,29 @@ impl Reach {
     }
 
     /// Appends the sessions of all users whom the entries name to `told`: an entry's user is its
-    /// bits under `mask`, and one that `counts` refuses is passed over.
+    /// bits under `mask`, and one without any bit of `kinds` is passed over.
     ///
-    /// A window is first gathered as if everybody had one session and counted, which is the rule;
+    /// A window is first gathered as if everybody counted and had one session, which is the rule;
     /// only if that proves wrong is it compacted in place.
     #[inline]
-    pub(crate) fn gather(
-        &self,
-        entries: &[u32],
-        mask: u32,
-        counts: impl Fn(u32) -> bool,
-        told: &mut Vec<SessionId>,
-    ) {
+    pub(crate) fn gather(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
+        let cells = &self.cells[..];
         for window in entries.chunks(WINDOW) {
             let start = told.len();
-            told.extend(window.iter().map(|&entry| self.cells[(entry & mask) as usize]));
-            // Apart from the gathering, so that each is a loop without a branch.
-            for (cell, &entry) in told[start..].iter_mut().zip(window) {
-                *cell = if counts(entry) { *cell } else { VACANT };
+            let mut all = 1;
+            told.extend(window.iter().map(|&entry| {
+                let cell = cells[(entry & mask) as usize];
+                all &= cell.to_bits();
+                cell
+            }));
+            let all_count = window.iter().fold(kinds, |all, &entry| all & entry) == kinds;
+            if !all_count {
+                // A loop without a branch.
+                for (cell, &entry) in told[start..].iter_mut().zip(window) {
+                    *cell = if entry & kinds != 0 { *cell } else { VACANT };
+                }
             }
-            let all = told[start..].iter().fold(1, |all, cell| all & cell.to_bits());
-            if all == 0 {
+            if !all_count || all == 0 {
                 self.compact(start, told);
             }
         }
@@ -200,7 +202,7 @@ mod tests {
                 }
                 let mut told = Vec::new();
                 let everybody: Vec<u32> = (0..users).collect();
-                reach.gather(&everybody, u32::MAX, |_| true, &mut told);
+                reach.gather(&everybody, u32::MAX, 0, &mut told);
                 assert_eq!(told, expected);
                 assert_eq!(reach.check_invariants(), Ok(()));
             }

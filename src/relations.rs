@@ -54,8 +54,9 @@ impl Kinds {
     pub(crate) fn gather(self, reach: &Reach, watchers: &[u32], told: &mut Vec<SessionId>) {
         match self.0 {
             0 => {}
-            EITHER => reach.gather(watchers, SLOT, |_| true, told),
-            kinds => reach.gather(watchers, SLOT, |entry| entry & kinds != 0, told),
+            // Every entry is of a kind.
+            EITHER => reach.gather(watchers, SLOT, 0, told),
+            kind => reach.gather(watchers, SLOT, kind, told),
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Deadlines in exact order: a hierarchical wheel that knows nothing of users.
 //!
 //! An owner has at most one entry. An entry never fires later than asked but may fire earlier: the
-//! owner then says what its deadline really is and is put back ([`Wheel::arm`]). So a deadline that
-//! moves away, as with every heartbeat, costs nothing until the old one is reached.
+//! owner then says what its deadline really is and is put back ([`Wheel::arm`]), or that it has none.
+//! So a deadline that moves away, as with every heartbeat, or is off, costs nothing until the old
+//! one is reached; and an owner that has a new one by then finds its entry there.
 //!
 //! # Layout
 //!
 //! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms. A level
 //! exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of
-//! places by which it is found when it is cancelled.
+//! places by which it is found when its deadline comes nearer.
 //!
 //! # Invariants
 //!
@@ -109,7 +110,6 @@ pub(crate) struct Wheel {
     emptying: Option<u8>,
     places: [Vec<Place>; 2],
     spare: Vec<Vec<Entry>>,
-    len: usize,
 }
 
 impl Wheel {
@@ -145,13 +145,11 @@ impl Wheel {
         let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
         entries.push(owner.into());
         self.set_place(owner, place);
-        self.len += 1;
         Timestamp::from_millis(self.start(place.level, place.slot))
     }
 
     /// Drops the owner's entry, if there is one. O(1).
-    #[inline]
-    pub(crate) fn cancel(&mut self, owner: Owner) {
+    fn cancel(&mut self, owner: Owner) {
         let place = self.place(owner);
         if place == Place::NONE {
             return;
@@ -159,7 +157,6 @@ impl Wheel {
         self.set_place(owner, Place::NONE);
         let entries = &mut self.levels[usize::from(place.level)].slots[usize::from(place.slot)];
         entries.swap_remove(place.at as usize);
-        self.len -= 1;
         if let Some(&moved) = entries.get(place.at as usize) {
             self.set_place(moved.owner(), place);
         } else if entries.is_empty() {
@@ -183,7 +180,6 @@ impl Wheel {
         if entries.is_empty() {
             self.vacate(level, slot as u8);
         }
-        self.len -= 1;
         self.set_place(owner, Place::NONE);
         Some((owner, Timestamp::from_millis(self.now)))
     }
@@ -203,11 +199,6 @@ impl Wheel {
         }
         let (level, slot) = self.first()?;
         Some(Timestamp::from_millis(self.start(level, slot).max(self.now)))
-    }
-
-    /// Returns how many owners have a timer.
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     /// Returns whether the owner has no entry, or one that may be popped later than `deadline`.
@@ -307,7 +298,7 @@ impl Wheel {
             }
         }
         let placed = self.places.iter().flatten().filter(|&&place| place != Place::NONE).count();
-        if entries != self.len || placed != self.len {
+        if entries != placed {
             return Err("timer 2: something without an entry has a place");
         }
         Ok(())

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Extras belong to one user.
+//! 1. Extras belong to one user, and `pending` counts those that say they are.
 
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -29,6 +29,8 @@ pub(crate) const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 pub(crate) struct Users {
     records: Vec<User>,
     extras: Pool<Extras>,
+    /// How many users have deadlines to come.
+    pending: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ pub(crate) struct Extras {
     pub(crate) forgetting: Option<Timestamp>,
     pub(crate) buckets: Option<Buckets>,
     pub(crate) notes: Notes,
+    /// Whether any of his deadlines is to come.
+    is_pending: bool,
 }
 
 impl Default for Extras {
@@ -65,6 +69,7 @@ impl Default for Extras {
             forgetting: None,
             buckets: None,
             notes: Notes::default(),
+            is_pending: false,
         }
     }
 }
@@ -74,6 +79,13 @@ impl Default for Extras {
 pub(crate) struct Armed {
     pub(crate) at: Timestamp,
     pub(crate) order: NonZeroU64,
+}
+
+impl Extras {
+    /// Returns whether it is noted that there is this next deadline, or none.
+    pub(crate) fn counts(&self, next: Option<Timestamp>) -> bool {
+        self.is_pending == next.is_some()
+    }
 }
 
 impl User {
@@ -109,7 +121,7 @@ impl Users {
     pub(crate) fn erase(&mut self, user: UserSlot) {
         let record = &mut self.records[user.index()];
         if let Some(number) = record.extras() {
-            self.extras.take(number);
+            self.pending -= usize::from(self.extras.take(number).is_pending);
         }
         record.marks = User::NO_EXTRAS | record.marks & User::USED;
     }
@@ -180,6 +192,23 @@ impl Users {
         armed.map(|armed| armed.at).chain(extras.forgetting).min()
     }
 
+    /// Returns the same, having counted whether there is one. To be asked after every change.
+    pub(crate) fn count_deadline(&mut self, user: UserSlot) -> Option<Timestamp> {
+        let next = self.next_deadline(user);
+        if let Some(number) = self.records[user.index()].extras() {
+            let is_pending = &mut self.extras.get_mut(number).is_pending;
+            self.pending -= usize::from(*is_pending);
+            *is_pending = next.is_some();
+            self.pending += usize::from(*is_pending);
+        }
+        next
+    }
+
+    /// Returns how many users have deadlines to come.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending
+    }
+
     /// Has the buckets of some users, as many as there are, catch up with the rates.
     pub(crate) fn catch_up(&mut self, from: usize, count: usize, rates: &RateHistory) {
         for record in self.records.iter().skip(from).take(count) {
@@ -196,10 +225,14 @@ impl Users {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        match self.extras.holds(self.records.iter().filter_map(|record| record.extras())) {
-            true => Ok(()),
-            false => Err("user 1: extras do not belong to one user"),
+        let numbers = self.records.iter().filter_map(|record| record.extras());
+        if !self.extras.holds(numbers.clone()) {
+            return Err("user 1: extras do not belong to one user");
         }
+        if numbers.filter(|&number| self.extras.get(number).is_pending).count() != self.pending {
+            return Err("user 1: the users with deadlines are miscounted");
+        }
+        Ok(())
     }
 }
 

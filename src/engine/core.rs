@@ -8,7 +8,7 @@
 //!    and is among those that reach the user.
 //! 2. A user has a push expiry exactly while his state is PushOnline, but for deadlines that never
 //!    come, and a clearing only while he is not Online.
-//! 3. Every deadline of a session or user has a timer that is popped no later.
+//! 3. Every deadline of a session or user has a timer that is popped no later, and is counted.
 //! 4. A user of whom nothing is left is not kept, once [`Core::take_idle`] is drained.
 //! 5. Notes are within their limit, and only who is Online has a custom status.
 //! 6. No timer is popped before `due_from`.
@@ -175,9 +175,8 @@ impl Core {
 
     /// Sees to it that the user's timer is popped in time.
     pub(super) fn arm_user(&mut self, user: UserSlot) {
-        match self.users.next_deadline(user) {
-            Some(deadline) => self.arm(Owner::User(user.0), deadline),
-            None => self.wheel.cancel(Owner::User(user.0)),
+        if let Some(deadline) = self.users.count_deadline(user) {
+            self.arm(Owner::User(user.0), deadline);
         }
     }
 
@@ -197,7 +196,6 @@ impl Core {
         if let Some(device) = self.sessions.device(session) {
             self.devices.end_session(device);
         }
-        self.wheel.cancel(Owner::Session(session.slot()));
         self.reach.remove(user, session);
         self.sessions.close(session);
     }
@@ -223,7 +221,6 @@ impl Core {
         while let Some(user) = self.idle.pop() {
             if self.has_nothing(user) {
                 self.users.forget(user);
-                self.wheel.cancel(Owner::User(user.0));
                 return Some(user);
             }
         }
@@ -293,7 +290,7 @@ impl Core {
         if devices != self.devices.len() || sessions != self.sessions.len() {
             return Err("core 1: a device or session is nobody's");
         }
-        if self.next_timeout().is_some_and(|next| next < self.due_from) {
+        if self.wheel.next().is_some_and(|next| next < self.due_from) {
             return Err("core 6: a timer is popped before `due_from`");
         }
         Ok(())
@@ -322,6 +319,9 @@ impl Core {
         });
         if user_is_late || session_is_late {
             return Err("core 3: a deadline has no timer");
+        }
+        if extras.is_some_and(|extras| !extras.counts(self.users.next_deadline(slot))) {
+            return Err("core 3: a user's deadlines are not counted");
         }
         let is_kept = self.users.is_registered(slot)
             || self.users.devices(slot) != DeviceSlot::NONE

@@ -35,12 +35,13 @@ impl Core {
 
     /// Returns when the engine next wants to be called (TI-6).
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
-        if self.due.len() > 0 { Some(self.due_at) } else { self.wheel.next() }
+        // Timers of what has ended stay in the wheel, but nobody need be woken for them alone.
+        if self.timer_count() > 0 { self.next_pop() } else { None }
     }
 
     /// Returns how many timers are pending.
     pub(super) fn timer_count(&self) -> usize {
-        self.wheel.len() + self.due.len()
+        self.sessions.len() + self.users.pending()
     }
 
     #[cold]
@@ -72,7 +73,11 @@ impl Core {
                 }
             }
         }
-        self.due_from = self.next_timeout().unwrap_or(Timestamp::MAX);
+        self.due_from = self.next_pop().unwrap_or(Timestamp::MAX);
+    }
+
+    fn next_pop(&self) -> Option<Timestamp> {
+        if self.due.len() > 0 { Some(self.due_at) } else { self.wheel.next() }
     }
 
     /// Puts a popped owner among those that are due, or back if its deadline has moved away.
