@@ -13,7 +13,7 @@ use presence_engine::{
     Api, Config, DeviceId, Engine, Limit, LoginKind, Output, Platform, Rate, SessionId, Timeout,
     Timestamp,
 };
-use rustc_hash::FxBuildHasher;
+use foldhash::fast::FixedState;
 
 /// Counts what this thread holds and how often it asks, so that tests that run side by side do not
 /// disturb each other.
@@ -78,7 +78,7 @@ const NEVER: u64 = 1 << 40;
 const TIMEOUT_MS: u64 = 60_000;
 
 struct World {
-    engine: Engine<u64, FxBuildHasher>,
+    engine: Engine<u64, FixedState>,
     sessions: Vec<SessionId>,
     now: u64,
 }
@@ -91,7 +91,7 @@ impl World {
         let config = Api::ALL.into_iter().fold(Config::builder(), |c, api| c.rate(api, any));
         let config = config.timeout(Timeout::Web, TIMEOUT_MS).limit(Limit::Subscriptions, 200);
         let config = config.build().expect("the configuration is valid");
-        let engine = Engine::with_hasher(config, FxBuildHasher);
+        let engine = Engine::with_hasher(config, FixedState::default());
         Self { engine, sessions: Vec::with_capacity(users), now: 1 }
     }
 

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use presence_engine::{
     Config, DeviceId, Engine, LoginKind, Output, Platform, Policy, SessionId, Timeout, Timestamp,
 };
-use rustc_hash::FxBuildHasher;
+use foldhash::fast::FixedState;
 
 use super::Random;
 use super::measure::{Sample, timed};
@@ -153,7 +153,7 @@ impl Day {
         let instances = Platform::LIMITED.into_iter();
         let config = instances.fold(config, |config, on| config.max_instances(on, INSTANCES));
         let config = config.build().expect("the configuration is valid");
-        let mut engine: Engine<u64, _> = Engine::with_hasher(config, FxBuildHasher);
+        let mut engine: Engine<u64, _> = Engine::with_hasher(config, FixedState::default());
         let mut sessions: Vec<SessionId> = vec![any_session(); self.devices.len()];
         let names: Vec<_> = self.devices.iter().map(|device| DeviceId::new(&device.name)).collect();
         let mut told = 0;

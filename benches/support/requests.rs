@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 use presence_engine::{
     Api, DeviceId, Engine, LoginKind, Platform, Rate, RequestError, SessionId, Timestamp,
 };
-use rustc_hash::FxBuildHasher;
+use foldhash::fast::RandomState;
 
 use super::Random;
 use super::floors::{Edges, store};
@@ -338,7 +338,7 @@ struct Renewals {
     names: Names,
     renewed: Vec<Vec<u64>>,
     /// The rival's lists: no look-up of the user, no id to be found, only the list.
-    lists: Vec<IndexSet<u32, FxBuildHasher>>,
+    lists: Vec<IndexSet<u32, RandomState>>,
     table: Vec<u64>,
     slots: Vec<u32>,
     rounds: [usize; 3],

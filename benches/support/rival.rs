@@ -8,10 +8,10 @@
 //! eviction ever looks through the list.
 
 use core::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use foldhash::fast::RandomState;
 
 /// What the rival tells its host; a list of recipients is a vector of its own.
 #[derive(Clone, Debug)]
@@ -53,8 +53,8 @@ pub struct Rules {
 pub struct Rival {
     rules: Rules,
     latest: u64,
-    users: FxHashMap<u64, User>,
-    sessions: FxHashMap<u64, Session>,
+    users: HashMap<u64, User, RandomState>,
+    sessions: HashMap<u64, Session, RandomState>,
     /// The deadlines as they were when they were put in: looked at anew when they are reached.
     timers: BinaryHeap<Reverse<(u64, Owner)>>,
     news: VecDeque<News>,
@@ -74,9 +74,9 @@ struct User {
     sessions: Vec<u64>,
     custom: Option<Rc<str>>,
     /// When each was subscribed, in a count of its own.
-    watching: FxHashMap<u64, u64>,
-    friends: FxHashSet<u64>,
-    watchers: FxHashSet<u64>,
+    watching: HashMap<u64, u64, RandomState>,
+    friends: HashSet<u64, RandomState>,
+    watchers: HashSet<u64, RandomState>,
     /// Devices that only push reaches, and until when.
     pushes: Vec<(u8, Rc<str>)>,
     push_until: u64,
@@ -117,8 +117,8 @@ impl Rival {
         Self {
             rules,
             latest: 0,
-            users: FxHashMap::default(),
-            sessions: FxHashMap::default(),
+            users: HashMap::default(),
+            sessions: HashMap::default(),
             timers: BinaryHeap::new(),
             news: VecDeque::new(),
             sessions_opened: 0,

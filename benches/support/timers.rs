@@ -7,7 +7,7 @@ use std::time::Instant;
 use presence_engine::{
     Config, DeviceId, Engine, LoginKind, Platform, SessionId, Timeout, Timestamp,
 };
-use rustc_hash::FxBuildHasher;
+use foldhash::fast::FixedState;
 
 use super::Random;
 use super::floors::expire;
@@ -65,10 +65,10 @@ impl Wheel {
 }
 
 /// An engine with everybody logged in, in random order, in the course of `spread_ms`.
-fn full(users: usize, spread_ms: u64) -> (Engine<u64, FxBuildHasher>, Vec<SessionId>) {
+fn full(users: usize, spread_ms: u64) -> (Engine<u64, FixedState>, Vec<SessionId>) {
     let config = Config::builder().timeout(Timeout::Web, TIMEOUT_MS).build();
     let config = config.expect("the configuration is valid");
-    let mut engine = Engine::with_hasher(config, FxBuildHasher);
+    let mut engine = Engine::with_hasher(config, FixedState::default());
     let mut sessions = vec![any_session(); users];
     for (nth, &user) in login_order(users).iter().enumerate() {
         let now = Timestamp::from_millis(nth as u64 * spread_ms / users as u64);
@@ -93,7 +93,7 @@ fn full_rival(users: usize, spread_ms: u64) -> Rival {
 
 /// Nobody is heard from: every session ends, with all that it entails.
 struct Expiry {
-    engine: Engine<u64, FxBuildHasher>,
+    engine: Engine<u64, FixedState>,
     rival: Option<Rival>,
     wheel: Wheel,
     longest: Duration,
@@ -172,7 +172,7 @@ impl Scene for LongestCall<'_> {
 
 /// Everybody is heard from, and then everybody's timer is reached, and put back.
 struct Rearming {
-    engine: Engine<u64, FxBuildHasher>,
+    engine: Engine<u64, FixedState>,
     wheel: Wheel,
     /// In another order than that of the logins.
     sessions: Vec<SessionId>,

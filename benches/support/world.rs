@@ -9,7 +9,7 @@ use presence_engine::{
     Api, Config, ConfigBuilder, DeviceId, Engine, LoginKind, Output, Platform, Rate, SessionId,
     Timeout, Timestamp,
 };
-use rustc_hash::FxBuildHasher;
+use foldhash::fast::FixedState;
 
 use super::Random;
 use super::rival::{Rival, Rules};
@@ -23,7 +23,7 @@ pub const DEVICES: [&str; 3] = ["w", "x", "y"];
 /// An engine with users 0 to `users`, logged in on one device each.
 #[derive(Clone)]
 pub struct World {
-    pub engine: Engine<u64, FxBuildHasher>,
+    pub engine: Engine<u64, FixedState>,
     /// The latest session of each user.
     pub sessions: Vec<SessionId>,
     pub now: Timestamp,
@@ -44,7 +44,7 @@ impl World {
     pub fn empty(config: ConfigBuilder) -> Self {
         let config = config.build().expect("the configuration is valid");
         Self {
-            engine: Engine::with_hasher(config, FxBuildHasher),
+            engine: Engine::with_hasher(config, FixedState::default()),
             sessions: Vec::new(),
             now: Timestamp::from_millis(1),
         }
