@@ -28,7 +28,7 @@ const GROUP_TAG: u32 = 4;
 
 /// How many watchers are gathered at a time: enough that what a window costs by itself does not
 /// count, few enough that it is still in the nearest cache when it is looked over.
-const WINDOW: usize = 512;
+const WINDOW: usize = 2_048;
 
 /// The sessions of every user.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +76,7 @@ impl Reach {
     }
 
     /// Returns the user's sessions, earliest login first.
+    #[inline]
     pub(crate) fn of(&self, user: UserSlot) -> &[SessionId] {
         match self.cells.get(user.index()) {
             Some(&VACANT) | None => &[],
@@ -94,20 +95,18 @@ impl Reach {
         let cells = &self.cells[..];
         for window in entries.chunks(WINDOW) {
             let start = told.len();
-            let mut all = 1;
-            told.extend(window.iter().map(|&entry| {
-                let cell = cells[(entry & mask) as usize];
-                all &= cell.to_bits();
-                cell
-            }));
-            let all_count = window.iter().fold(kinds, |all, &entry| all & entry) == kinds;
-            if !all_count {
+            told.extend(window.iter().map(|&entry| cells[(entry & mask) as usize]));
+            // Apart from the gathering: what waits for a cell there keeps others from being asked
+            // for.
+            let all_kinds = window.iter().fold(kinds, |all, &entry| all & entry);
+            let all_bits = told[start..].iter().fold(1, |all, cell| all & cell.to_bits());
+            if all_kinds != kinds {
                 // A loop without a branch.
                 for (cell, &entry) in told[start..].iter_mut().zip(window) {
                     *cell = if entry & kinds != 0 { *cell } else { VACANT };
                 }
             }
-            if !all_count || all == 0 {
+            if all_kinds != kinds || all_bits == 0 {
                 self.compact(start, told);
             }
         }
@@ -134,17 +133,20 @@ impl Reach {
     /// Whoever it is, three ids are written, and the next user's are written over those that are
     /// none: so nothing is to be predicted but that groups of more than three are rare.
     fn splice_groups(&self, start: usize, told: &mut Vec<SessionId>) {
-        let mut cells = [VACANT; WINDOW];
         let count = told.len() - start;
-        cells[..count].copy_from_slice(&told[start..]);
         told.resize(start + GROUP_LEN * count, VACANT);
+        // The cells wait at the end, where what they stand for reaches them last.
+        let waiting = told.len() - count;
+        told.copy_within(start..start + count, waiting);
         let mut len = start;
-        for (nth, &cell) in cells[..count].iter().enumerate() {
+        for nth in waiting..waiting + count {
+            let cell = told[nth];
             let number = if cell.is_id() { 0 } else { cell.slot() };
             let group = &self.groups.get(number)[..];
             if group.len() > GROUP_LEN && !cell.is_id() {
+                let rest = told[nth..].to_vec();
                 told.truncate(len);
-                return self.splice_slowly(&cells[nth..count], told);
+                return self.splice_slowly(&rest, told);
             }
             let id = |nth| group.get(nth).copied().unwrap_or(VACANT);
             let ids = [if cell.is_id() { cell } else { id(0) }, id(1), id(2)];
@@ -190,7 +192,7 @@ mod tests {
     #[test]
     fn gathering_finds_all_sessions_whatever_stands_side_by_side() {
         for sessions_max in 0..7 {
-            for users in [0, 1, 2, 39, 40, 511, 512, 513, 1_030u32] {
+            for users in [0, 1, 2, 39, 40, 511, 2_047, 2_048, 2_049, 4_100u32] {
                 let mut reach = Reach::default();
                 let mut expected = Vec::new();
                 for user in 0..users {

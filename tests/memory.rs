@@ -9,11 +9,11 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use std::alloc::System;
 
+use foldhash::fast::FixedState;
 use presence_engine::{
     Api, Config, DeviceId, Engine, Limit, LoginKind, Output, Platform, Rate, SessionId, Timeout,
     Timestamp,
 };
-use foldhash::fast::FixedState;
 
 /// Counts what this thread holds and how often it asks, so that tests that run side by side do not
 /// disturb each other.

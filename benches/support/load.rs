@@ -10,10 +10,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use foldhash::fast::FixedState;
 use presence_engine::{
     Config, DeviceId, Engine, LoginKind, Output, Platform, Policy, SessionId, Timeout, Timestamp,
 };
-use foldhash::fast::FixedState;
 
 use super::Random;
 use super::measure::{Sample, timed};

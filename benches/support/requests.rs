@@ -2,11 +2,11 @@
 
 use core::hint::black_box;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use presence_engine::{
     Api, DeviceId, Engine, LoginKind, Platform, Rate, RequestError, SessionId, Timestamp,
 };
-use foldhash::fast::RandomState;
 
 use super::Random;
 use super::floors::{Edges, store};

@@ -4,10 +4,10 @@ use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant;
 
+use foldhash::fast::FixedState;
 use presence_engine::{
     Config, DeviceId, Engine, LoginKind, Platform, SessionId, Timeout, Timestamp,
 };
-use foldhash::fast::FixedState;
 
 use super::Random;
 use super::floors::expire;

@@ -5,11 +5,11 @@
 
 use core::cell::RefCell;
 
+use foldhash::fast::FixedState;
 use presence_engine::{
     Api, Config, ConfigBuilder, DeviceId, Engine, LoginKind, Output, Platform, Rate, SessionId,
     Timeout, Timestamp,
 };
-use foldhash::fast::FixedState;
 
 use super::Random;
 use super::rival::{Rival, Rules};
