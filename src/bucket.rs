@@ -197,7 +197,7 @@ impl Bucket {
 }
 
 /// A user's buckets, one for each [`Api`]. A user without has full ones.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     epoch: u64,
     each: [Bucket; Api::ALL.len()],

@@ -262,7 +262,7 @@ pub(crate) struct UserSlot(pub(crate) u32);
 
 impl UserSlot {
     /// How many users one engine can know.
-    pub(crate) const COUNT_MAX: usize = 1 << 30;
+    pub(crate) const COUNT_MAX: usize = (1 << 30) - 1;
 
     pub(crate) const fn index(self) -> usize {
         self.0 as usize

@@ -48,8 +48,14 @@ impl<const MAX: usize> Short<MAX> {
     }
 }
 
+impl Default for Text {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl Text {
-    pub(crate) const EMPTY: Self = Self(Kept::Inline(Short::EMPTY));
+    const EMPTY: Self = Self(Kept::Inline(Short::EMPTY));
 
     pub(crate) fn new(text: &str) -> Self {
         let mut new = Self::EMPTY;

@@ -2,12 +2,14 @@
 //!
 //! # Layout
 //!
-//! 8 bytes a user, and 192 for those who have or had a custom status, notes, timers or buckets.
+//! 12 bytes a user; a cache line for those who have or had a custom status, notes or deadlines; and
+//! 80 bytes for those whose buckets may not be full.
 //!
 //! # Invariants
 //!
-//! 1. Extras belong to one user, and `pending` counts those that say they are.
+//! 1. Extras and buckets belong to one user, and `pending` counts those with deadlines to come.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
 
@@ -29,23 +31,27 @@ pub(crate) const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 pub(crate) struct Users {
     records: Vec<User>,
     extras: Pool<Extras>,
+    buckets: Pool<Buckets>,
     /// How many users have deadlines to come.
     pending: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct User {
-    /// The number of his extras in the pool, or [`User::NO_EXTRAS`], below two marks.
-    marks: u32,
+    /// The number of his extras or [`User::NUMBER`], below [`User::USED`] and
+    /// [`User::REGISTERED`].
+    extras: u32,
+    /// The number of his buckets or [`User::NUMBER`], below [`User::PENDING`].
+    buckets: u32,
     /// The earliest of his logged-in devices.
     devices: DeviceSlot,
 }
 
-const _: () = assert!(size_of::<User>() == 8 && size_of::<Extras>() == 192);
+const _: () = assert!(size_of::<User>() == 12 && size_of::<Extras>() == 64);
 
-/// What most users do not have. Requests use the first line of it, or the other two.
-#[derive(Clone, Debug)]
-#[repr(C, align(64))]
+/// What most users do not have.
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct Extras {
     pub(crate) custom: Text,
     /// When push registrations expire (ST-6), and the place in the order of arming.
@@ -53,25 +59,8 @@ pub(crate) struct Extras {
     /// When the subscription list is cleared (SU-9), and the place in the order of arming.
     pub(crate) clearing: Option<Armed>,
     /// When the buckets are full and the notes are gone, so that the user can be forgotten.
-    pub(crate) forgetting: Option<Timestamp>,
-    pub(crate) buckets: Option<Buckets>,
+    pub(crate) forgetting: Forgetting,
     pub(crate) notes: Notes,
-    /// Whether any of his deadlines is to come.
-    is_pending: bool,
-}
-
-impl Default for Extras {
-    fn default() -> Self {
-        Self {
-            custom: Text::EMPTY,
-            push_expiry: None,
-            clearing: None,
-            forgetting: None,
-            buckets: None,
-            notes: Notes::default(),
-            is_pending: false,
-        }
-    }
 }
 
 /// A deadline, and the place of its arming among all armings.
@@ -81,27 +70,55 @@ pub(crate) struct Armed {
     pub(crate) order: NonZeroU64,
 }
 
-impl Extras {
-    /// Returns whether it is noted that there is this next deadline, or none.
-    pub(crate) fn counts(&self, next: Option<Timestamp>) -> bool {
-        self.is_pending == next.is_some()
+/// A deadline or none, in 8 bytes: at the end of time nobody need be forgotten any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forgetting(Timestamp);
+
+impl Default for Forgetting {
+    fn default() -> Self {
+        Self(Timestamp::MAX)
+    }
+}
+
+impl Forgetting {
+    pub(crate) fn new(at: Option<Timestamp>) -> Self {
+        at.map_or_else(Self::default, Self)
+    }
+
+    fn at(self) -> Option<Timestamp> {
+        (self.0 != Timestamp::MAX).then_some(self.0)
     }
 }
 
 impl User {
     const USED: u32 = 1 << 31;
     const REGISTERED: u32 = 1 << 30;
-    const NO_EXTRAS: u32 = Self::REGISTERED - 1;
+    const PENDING: u32 = 1 << 30;
+    /// The bits of a number; all of them are no number.
+    const NUMBER: u32 = Self::REGISTERED - 1;
 
     /// A user of whom nothing is known yet.
-    const UNUSED: Self = Self { marks: Self::NO_EXTRAS, devices: DeviceSlot::NONE };
+    const UNUSED: Self =
+        Self { extras: Self::NUMBER, buckets: Self::NUMBER, devices: DeviceSlot::NONE };
 
     #[inline]
     fn extras(self) -> Option<u32> {
-        let number = self.marks & Self::NO_EXTRAS;
-        (number != Self::NO_EXTRAS).then_some(number)
+        let number = self.extras & Self::NUMBER;
+        (number != Self::NUMBER).then_some(number)
+    }
+
+    #[inline]
+    fn buckets(self) -> Option<u32> {
+        let number = self.buckets & Self::NUMBER;
+        (number != Self::NUMBER).then_some(number)
+    }
+
+    fn is_pending(self) -> bool {
+        self.buckets & Self::PENDING != 0
     }
 }
+
+const _: () = assert!(UserSlot::COUNT_MAX <= User::NUMBER as usize);
 
 impl Users {
     /// Makes room for a user who has just become known.
@@ -109,21 +126,26 @@ impl Users {
         if self.records.len() <= user.index() {
             self.records.resize(user.index() + 1, User::UNUSED);
         }
-        self.records[user.index()].marks |= User::USED;
+        self.records[user.index()].extras |= User::USED;
     }
 
     /// Notes that the user exists by AC-2's known accounts, and so is never forgotten.
     pub(crate) fn register(&mut self, user: UserSlot) {
-        self.records[user.index()].marks |= User::REGISTERED;
+        self.records[user.index()].extras |= User::REGISTERED;
     }
 
     /// Erases what is known of a user but his devices.
     pub(crate) fn erase(&mut self, user: UserSlot) {
         let record = &mut self.records[user.index()];
         if let Some(number) = record.extras() {
-            self.pending -= usize::from(self.extras.take(number).is_pending);
+            self.extras.take(number);
         }
-        record.marks = User::NO_EXTRAS | record.marks & User::USED;
+        if let Some(number) = record.buckets() {
+            self.buckets.take(number);
+        }
+        self.pending -= usize::from(record.is_pending());
+        record.extras = User::NUMBER | record.extras & User::USED;
+        record.buckets = User::NUMBER;
     }
 
     /// Forgets a user who has no devices.
@@ -135,12 +157,12 @@ impl Users {
     /// Returns whether the slot is somebody's.
     #[inline]
     pub(crate) fn is_used(&self, user: UserSlot) -> bool {
-        self.records[user.index()].marks & User::USED != 0
+        self.records[user.index()].extras & User::USED != 0
     }
 
     #[inline]
     pub(crate) fn is_registered(&self, user: UserSlot) -> bool {
-        self.records[user.index()].marks & User::REGISTERED != 0
+        self.records[user.index()].extras & User::REGISTERED != 0
     }
 
     /// Returns the earliest of his logged-in devices.
@@ -172,11 +194,46 @@ impl Users {
             Some(number) => number,
             None => {
                 let number = self.extras.insert(Extras::default());
-                record.marks = record.marks & !User::NO_EXTRAS | number;
+                record.extras = record.extras & !User::NUMBER | number;
                 number
             }
         };
         self.extras.get_mut(number)
+    }
+
+    /// Returns whether some of the user's buckets may not be full.
+    #[inline]
+    pub(crate) fn has_buckets(&self, user: UserSlot) -> bool {
+        self.records[user.index()].buckets().is_some()
+    }
+
+    #[inline]
+    pub(crate) fn buckets_mut(&mut self, user: UserSlot) -> Option<&mut Buckets> {
+        self.records[user.index()].buckets().map(|number| self.buckets.get_mut(number))
+    }
+
+    /// Returns the user's buckets, full ones if he had none.
+    #[inline]
+    pub(crate) fn make_buckets(&mut self, user: UserSlot, rates: &RateHistory) -> &mut Buckets {
+        let record = &mut self.records[user.index()];
+        let number = match record.buckets() {
+            Some(number) => number,
+            None => {
+                let number = self.buckets.insert(Buckets::new(rates));
+                record.buckets = record.buckets & !User::NUMBER | number;
+                number
+            }
+        };
+        self.buckets.get_mut(number)
+    }
+
+    /// Forgets the user's buckets, which are full.
+    pub(crate) fn drop_buckets(&mut self, user: UserSlot) {
+        let record = &mut self.records[user.index()];
+        if let Some(number) = record.buckets() {
+            self.buckets.take(number);
+            record.buckets |= User::NUMBER;
+        }
     }
 
     /// Returns the custom status; empty if none.
@@ -189,19 +246,26 @@ impl Users {
     pub(crate) fn next_deadline(&self, user: UserSlot) -> Option<Timestamp> {
         let extras = self.extras(user)?;
         let armed = [extras.push_expiry, extras.clearing].into_iter().flatten();
-        armed.map(|armed| armed.at).chain(extras.forgetting).min()
+        armed.map(|armed| armed.at).chain(extras.forgetting.at()).min()
     }
 
     /// Returns the same, having counted whether there is one. To be asked after every change.
     pub(crate) fn count_deadline(&mut self, user: UserSlot) -> Option<Timestamp> {
         let next = self.next_deadline(user);
-        if let Some(number) = self.records[user.index()].extras() {
-            let is_pending = &mut self.extras.get_mut(number).is_pending;
-            self.pending -= usize::from(*is_pending);
-            *is_pending = next.is_some();
-            self.pending += usize::from(*is_pending);
+        let record = &mut self.records[user.index()];
+        if record.is_pending() != next.is_some() {
+            record.buckets ^= User::PENDING;
+            match next {
+                Some(_) => self.pending += 1,
+                None => self.pending -= 1,
+            }
         }
         next
+    }
+
+    /// Returns whether it is counted that there is a next deadline, or none.
+    pub(crate) fn is_counted(&self, user: UserSlot) -> bool {
+        self.records[user.index()].is_pending() == self.next_deadline(user).is_some()
     }
 
     /// Returns how many users have deadlines to come.
@@ -212,9 +276,8 @@ impl Users {
     /// Has the buckets of some users, as many as there are, catch up with the rates.
     pub(crate) fn catch_up(&mut self, from: usize, count: usize, rates: &RateHistory) {
         for record in self.records.iter().skip(from).take(count) {
-            let extras = record.extras().map(|number| self.extras.get_mut(number));
-            if let Some(buckets) = extras.and_then(|extras| extras.buckets.as_mut()) {
-                buckets.catch_up(rates);
+            if let Some(number) = record.buckets() {
+                self.buckets.get_mut(number).catch_up(rates);
             }
         }
     }
@@ -225,11 +288,12 @@ impl Users {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let numbers = self.records.iter().filter_map(|record| record.extras());
-        if !self.extras.holds(numbers.clone()) {
-            return Err("user 1: extras do not belong to one user");
+        if !self.extras.holds(self.records.iter().filter_map(|record| record.extras()))
+            || !self.buckets.holds(self.records.iter().filter_map(|record| record.buckets()))
+        {
+            return Err("user 1: extras or buckets do not belong to one user");
         }
-        if numbers.filter(|&number| self.extras.get(number).is_pending).count() != self.pending {
+        if self.records.iter().filter(|record| record.is_pending()).count() != self.pending {
             return Err("user 1: the users with deadlines are miscounted");
         }
         Ok(())
@@ -239,7 +303,9 @@ impl Users {
 /// The devices that lost their push registration to a displacement, oldest first (ML-10).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    notes: Vec<Note>,
+    /// Boxed, as hardly anybody has any.
+    #[expect(clippy::box_collection, reason = "8 bytes where there are none")]
+    notes: Option<Box<Vec<Note>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -252,33 +318,38 @@ struct Note {
 impl Notes {
     /// Notes a device; the oldest note goes if there are too many.
     pub(crate) fn make(&mut self, now: Timestamp, platform: Platform, device: DeviceId) {
-        if self.notes.len() >= NOTES_MAX {
-            self.notes.remove(0);
+        let notes = self.notes.get_or_insert_default();
+        if notes.len() >= NOTES_MAX {
+            notes.remove(0);
         }
-        self.notes.push(Note { platform, device, made_at: now });
+        notes.push(Note { platform, device, made_at: now });
     }
 
     /// Takes the note of a device; tells whether there was one, and not yet gone.
     pub(crate) fn spend(&mut self, now: Timestamp, platform: Platform, device: &DeviceId) -> bool {
+        let Some(notes) = &mut self.notes else { return false };
         let is_noted = |note: &Note| note.platform == platform && note.device == *device;
-        match self.notes.iter().position(is_noted) {
-            Some(at) => self.notes.remove(at).is_valid(now),
-            None => false,
-        }
+        let Some(at) = notes.iter().position(is_noted) else { return false };
+        let is_valid = notes.remove(at).is_valid(now);
+        self.notes.take_if(|notes| notes.is_empty());
+        is_valid
     }
 
     /// Drops the notes that are gone at `now`.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        self.notes.retain(|note| note.is_valid(now));
+        self.notes.take_if(|notes| {
+            notes.retain(|note| note.is_valid(now));
+            notes.is_empty()
+        });
     }
 
     /// Returns when the newest note is gone: `None` inside if that cannot be represented.
     pub(crate) fn gone_at(&self) -> Option<Option<Timestamp>> {
-        self.notes.last().map(|note| note.made_at.checked_add(NOTE_MS))
+        self.notes.as_ref()?.last().map(|note| note.made_at.checked_add(NOTE_MS))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.notes.len()
+        self.notes.as_ref().map_or(0, |notes| notes.len())
     }
 }
 

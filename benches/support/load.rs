@@ -35,24 +35,28 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
     }
 }
 
+/// What happens, with all that is needed for it: what a host reads from a frame that has just come
+/// in. Only the session of a link is looked up, by the link's number.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     AddFriend { owner: u64, friend: u64 },
-    Login { at: u64, device: u32 },
-    LinkClosed { at: u64, device: u32 },
+    Login { at: u64, link: u32, device: Device },
+    LinkClosed { at: u64, link: u32, platform: Platform },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A user's device, with the number of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Device {
     user: u64,
     platform: Platform,
-    name: String,
+    name: u16,
 }
 
-/// What happens, in order, and the devices by number.
+/// What happens, in order, how many links there are, and the names of the devices.
 struct Day {
     steps: Vec<Step>,
-    devices: Vec<Device>,
+    links: usize,
+    names: Vec<String>,
 }
 
 impl Day {
@@ -64,7 +68,7 @@ impl Day {
         }
         let mut gzip =
             Command::new("gzip").arg("-dc").arg(path).stdout(Stdio::piped()).spawn().ok()?;
-        let mut day = Self { steps: Vec::new(), devices: Vec::new() };
+        let mut day = Self { steps: Vec::new(), links: 0, names: Vec::new() };
         let mut known = HashMap::new();
         let mut lines = BufReader::with_capacity(1 << 20, gzip.stdout.take()?);
         let mut line = String::new();
@@ -85,15 +89,20 @@ impl Day {
             "add_friend" => self.steps.push(Step::AddFriend { owner: user(9), friend: user(13) }),
             op @ ("login" | "link_closed") => {
                 let platform = parts[13].parse().expect("a platform");
-                let device = Device { user: user(9), platform, name: parts[17].to_owned() };
-                let device = *known.entry(device).or_insert_with_key(|device| {
-                    self.devices.push(device.clone());
-                    (self.devices.len() - 1) as u32
+                let name = self.names.iter().position(|name| name == parts[17]);
+                let name = name.unwrap_or_else(|| {
+                    self.names.push(parts[17].to_owned());
+                    self.names.len() - 1
+                });
+                let device = Device { user: user(9), platform, name: name as u16 };
+                let link = *known.entry(device).or_insert_with(|| {
+                    self.links += 1;
+                    (self.links - 1) as u32
                 });
                 let at = at.expect("a stamp");
                 self.steps.push(match op {
-                    "login" => Step::Login { at, device },
-                    _ => Step::LinkClosed { at, device },
+                    "login" => Step::Login { at, link, device },
+                    _ => Step::LinkClosed { at, link, platform },
                 });
             }
             _ => assert!(line.starts_with(r#"{"op":"config""#), "the trace says {line}"),
@@ -123,26 +132,27 @@ impl Day {
                 }
             }
         }
-        let mut devices = Vec::new();
+        let mut links = 0;
         let mut events = Vec::new();
         for user in 0..users as u64 {
             let platforms = [Platform::Android, Platform::Windows, Platform::Iphone, Platform::Web];
             let platform = platforms[random.below(platforms.len())];
-            let device = devices.len() as u32;
-            devices.push(Device { user, platform, name: "d1".to_owned() });
+            let device = Device { user, platform, name: 0 };
+            let link = links as u32;
+            links += 1;
             let mut at = quantile(&OFF_MS, &mut random);
             while at < DAY_MS {
-                events.push((at, Step::Login { at, device }));
+                events.push((at, Step::Login { at, link, device }));
                 at += quantile(&ON_MS, &mut random);
                 if at < DAY_MS {
-                    events.push((at, Step::LinkClosed { at, device }));
+                    events.push((at, Step::LinkClosed { at, link, platform }));
                 }
                 at += quantile(&OFF_MS, &mut random);
             }
         }
         events.sort_by_key(|&(at, _)| at);
         steps.extend(events.into_iter().map(|(_, step)| step));
-        Self { steps, devices }
+        Self { steps, links, names: vec!["d1".to_owned()] }
     }
 
     fn engine(&self) -> (Sample, usize) {
@@ -154,8 +164,8 @@ impl Day {
         let config = instances.fold(config, |config, on| config.max_instances(on, INSTANCES));
         let config = config.build().expect("the configuration is valid");
         let mut engine: Engine<u64, _> = Engine::with_hasher(config, FixedState::default());
-        let mut sessions: Vec<SessionId> = vec![any_session(); self.devices.len()];
-        let names: Vec<_> = self.devices.iter().map(|device| DeviceId::new(&device.name)).collect();
+        let mut sessions: Vec<SessionId> = vec![any_session(); self.links];
+        let names: Vec<_> = self.names.iter().map(|name| DeviceId::new(name)).collect();
         let mut told = 0;
         let sample = timed(self.steps.len(), || {
             for &step in &self.steps {
@@ -163,15 +173,14 @@ impl Day {
                     Step::AddFriend { owner, friend } => {
                         engine.add_friend(Timestamp::ZERO, &owner, &friend).ok();
                     }
-                    Step::Login { at, device } => {
-                        let Device { user, platform, .. } = &self.devices[device as usize];
-                        let (now, name) = (Timestamp::from_millis(at), &names[device as usize]);
-                        let kind = LoginKind::Login;
-                        let session = engine.login(now, user, *platform, name.clone(), kind);
-                        sessions[device as usize] = session.expect("the user is valid");
+                    Step::Login { at, link, device: Device { user, platform, name } } => {
+                        let (now, kind) = (Timestamp::from_millis(at), LoginKind::Login);
+                        let name = names[usize::from(name)].clone();
+                        let session = engine.login(now, &user, platform, name, kind);
+                        sessions[link as usize] = session.expect("the user is valid");
                     }
-                    Step::LinkClosed { at, device } => {
-                        let session = sessions[device as usize];
+                    Step::LinkClosed { at, link, .. } => {
+                        let session = sessions[link as usize];
                         engine.link_closed(Timestamp::from_millis(at), session).ok();
                     }
                 }
@@ -194,20 +203,18 @@ impl Day {
             ..CALM
         };
         let mut rival = Rival::new(rules);
-        let mut sessions = vec![0; self.devices.len()];
+        let mut sessions = vec![0; self.links];
         let mut told = 0;
         let sample = timed(self.steps.len(), || {
             for &step in &self.steps {
                 match step {
                     Step::AddFriend { owner, friend } => rival.add_friend(0, owner, friend),
-                    Step::Login { at, device } => {
-                        let Device { user, platform, name } = &self.devices[device as usize];
-                        let session = rival.login(at, *user, *platform as u8, name);
-                        sessions[device as usize] = session;
+                    Step::Login { at, link, device: Device { user, platform, name } } => {
+                        let name = &self.names[usize::from(name)];
+                        sessions[link as usize] = rival.login(at, user, platform as u8, name);
                     }
-                    Step::LinkClosed { at, device } => {
-                        let can_push = self.devices[device as usize].platform.can_push();
-                        rival.link_closed(at, sessions[device as usize], can_push);
+                    Step::LinkClosed { at, link, platform } => {
+                        rival.link_closed(at, sessions[link as usize], platform.can_push());
                     }
                 }
                 told += rival.drain().0;

@@ -29,7 +29,7 @@ use crate::sessions::Sessions;
 use crate::status::State;
 use crate::time::Timestamp;
 use crate::timer::{Batch, Owner, Wheel};
-use crate::user::{Armed, NOTE_MS, NOTES_MAX, Users};
+use crate::user::{Armed, Forgetting, NOTE_MS, NOTES_MAX, Users};
 
 /// Everything but the users' ids.
 #[derive(Clone, Debug)]
@@ -237,11 +237,13 @@ impl Core {
         {
             return false;
         }
-        let Some(extras) = self.users.extras_mut(user) else { return true };
-        extras.clearing = None;
-        extras.notes.expire(self.latest);
-        let gone_at = extras.notes.gone_at();
-        let full_at = extras.buckets.as_mut().map(|buckets| buckets.full_at(&self.rates));
+        let full_at = self.users.buckets_mut(user).map(|buckets| buckets.full_at(&self.rates));
+        let mut gone_at = None;
+        if let Some(extras) = self.users.extras_mut(user) {
+            extras.clearing = None;
+            extras.notes.expire(self.latest);
+            gone_at = extras.notes.gone_at();
+        }
         let mut undone_at = [gone_at, full_at].into_iter().flatten();
         if undone_at.clone().all(|at| at.is_some_and(|at| at <= self.latest)) {
             return true;
@@ -249,10 +251,10 @@ impl Core {
         // A change of rate may bring that moment nearer, so it is looked at again before long.
         let again = self.latest.checked_add(NOTE_MS);
         let last = undone_at.try_fold(Timestamp::ZERO, |last, at| at.map(|at| at.max(last)));
-        extras.forgetting = match (last, again) {
+        self.users.make_extras(user).forgetting = Forgetting::new(match (last, again) {
             (Some(last), Some(again)) => Some(last.min(again)),
             (last, again) => last.or(again),
-        };
+        });
         self.arm_user(user);
         false
     }
@@ -320,13 +322,14 @@ impl Core {
         if user_is_late || session_is_late {
             return Err("core 3: a deadline has no timer");
         }
-        if extras.is_some_and(|extras| !extras.counts(self.users.next_deadline(slot))) {
+        if !self.users.is_counted(slot) {
             return Err("core 3: a user's deadlines are not counted");
         }
         let is_kept = self.users.is_registered(slot)
             || self.users.devices(slot) != DeviceSlot::NONE
             || !self.relations.is_alone(slot)
-            || extras.is_some_and(|extras| extras.notes.len() > 0 || extras.buckets.is_some());
+            || self.users.has_buckets(slot)
+            || extras.is_some_and(|extras| extras.notes.len() > 0);
         if self.users.is_used(slot) && !is_kept && self.idle.is_empty() {
             return Err("core 4: a user of whom nothing is left is kept");
         }

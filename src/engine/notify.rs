@@ -38,9 +38,8 @@ impl Core {
         after: State,
     ) -> bool {
         let leaves_online = before == State::Online;
-        let has_list = self.relations.has_subscriptions(user);
         let mut clearing = None;
-        if leaves_online && has_list {
+        if leaves_online && self.relations.has_subscriptions(user) {
             clearing = self.armed(now, Timeout::ClearSubscriptions);
         }
         let mut push_expiry = None;
@@ -48,6 +47,12 @@ impl Core {
             push_expiry = self.armed(now, Timeout::Push);
         }
         let Self { users, rates, .. } = self;
+        if leaves_online {
+            let full_at = users.buckets_mut(user).and_then(|buckets| buckets.full_at(rates));
+            if full_at.is_some_and(|at| at <= now) {
+                users.drop_buckets(user);
+            }
+        }
         if users.extras(user).is_none() && clearing.is_none() && push_expiry.is_none() {
             return false;
         }
@@ -59,8 +64,6 @@ impl Core {
         let had_custom = leaves_online && !extras.custom.as_bytes().is_empty();
         if leaves_online {
             extras.custom.assign("");
-            let is_full = |full_at: Option<Timestamp>| full_at.is_some_and(|at| at <= now);
-            extras.buckets.take_if(|buckets| is_full(buckets.full_at(rates)));
         }
         self.arm_user(user);
         had_custom

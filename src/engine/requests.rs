@@ -6,7 +6,7 @@ use core::hash::BuildHasher;
 
 use smallvec::SmallVec;
 
-use crate::bucket::{Api, Buckets};
+use crate::bucket::Api;
 use crate::config::{Accounts, Limit};
 use crate::engine::Engine;
 use crate::engine::core::Core;
@@ -326,9 +326,7 @@ impl Core {
             return Err(RequestError::SwitchOff);
         }
         let Self { users, rates, .. } = self;
-        let buckets = &mut users.make_extras(user).buckets;
-        let buckets = buckets.get_or_insert_with(|| Buckets::new(rates));
-        let taken = buckets.take(api, now, rates);
+        let taken = users.make_buckets(user, rates).take(api, now, rates);
         taken.map_err(|retry_after_ms| RequestError::RateLimited { retry_after_ms })
     }
 }

@@ -6,6 +6,7 @@ use crate::output::{Action, CloseReason, Reason};
 use crate::platform::Platform;
 use crate::time::Timestamp;
 use crate::timer::Owner;
+use crate::user::Forgetting;
 
 /// The kinds of timers, in the order in which they fire at the same millisecond (TI-5).
 const SESSION_RANK: u64 = 0;
@@ -156,7 +157,7 @@ impl Core {
             self.arm_user(user);
             return dropped;
         }
-        extras.forgetting = None;
+        extras.forgetting = Forgetting::default();
         self.note_idle(user);
         self.arm_user(user);
         0
