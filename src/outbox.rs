@@ -98,7 +98,9 @@ impl Outbox {
         let first = self.told.items.len();
         tell(&mut self.told.items);
         let told = (self.told.items.len() - first) as u32;
-        self.custom.push_str(custom);
+        if !custom.is_empty() {
+            self.custom.push_str(custom);
+        }
         let custom = custom.len() as u32;
         let kind = Kind::Status { user, state, custom, told };
         self.records.items.push(Record { at, kind });
@@ -119,11 +121,12 @@ impl Outbox {
         }
         let start = self.custom_read;
         self.custom_read += custom;
+        let custom = if custom == 0 { "" } else { &self.custom[start..self.custom_read] };
         Some(Popped {
             record,
             told: self.told.read(told),
             displaced: self.displaced.read(displaced),
-            custom: &self.custom[start..self.custom_read],
+            custom,
         })
     }
 
@@ -222,7 +225,14 @@ impl<T> Flat<T> {
         let used = self.items.len();
         self.items.clear();
         self.read = 0;
-        if self.items.capacity() > ROOM_KEPT.max(8 * used) {
+        if self.items.capacity() > ROOM_KEPT {
+            self.shrink(used);
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self, used: usize) {
+        if self.items.capacity() > 8 * used {
             self.items.shrink_to(self.items.capacity() / 2);
         }
     }

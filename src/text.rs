@@ -85,6 +85,11 @@ impl Text {
     }
 
     #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(&self.0, Kept::Inline(short) if short.len == 0) || self.as_bytes().is_empty()
+    }
+
+    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         // Bytes are copied from a whole `str`, so the check never fails.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()

@@ -239,7 +239,10 @@ impl Users {
     /// Returns the custom status; empty if none.
     #[inline]
     pub(crate) fn custom(&self, user: UserSlot) -> &str {
-        self.extras(user).map_or("", |extras| extras.custom.as_str())
+        match self.extras(user) {
+            Some(extras) if !extras.custom.is_empty() => extras.custom.as_str(),
+            _ => "",
+        }
     }
 
     /// Returns when the next of the user's timers is due.

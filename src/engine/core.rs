@@ -35,6 +35,8 @@ use crate::user::{Armed, Forgetting, NOTE_MS, NOTES_MAX, Users};
 #[derive(Clone, Debug)]
 pub(super) struct Core {
     pub(super) config: Config,
+    /// Which edges count under this configuration (NO-4).
+    pub(super) kinds: Kinds,
     pub(super) rates: RateHistory,
     /// The latest stamp (TI-2).
     pub(super) latest: Timestamp,
@@ -64,6 +66,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
+            kinds: Kinds::new(config.has_subscriptions(), config.friend_switch()),
             rates: RateHistory::new(config.rates()),
             config,
             latest: Timestamp::ZERO,
@@ -131,11 +134,6 @@ impl Core {
         }
     }
 
-    /// Returns which edges count at the moment (NO-4).
-    pub(super) fn kinds(&self) -> Kinds {
-        Kinds::new(self.config.has_subscriptions(), self.config.friend_switch())
-    }
-
     /// Returns the user of a live session, which has been heard from (LV-1).
     pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
         self.sessions.hear(session, now)
@@ -143,15 +141,26 @@ impl Core {
 
     /// Returns when the session in a slot ends if it is not heard from, and why: `None` if that
     /// moment cannot be represented (LV-2, LV-3).
+    #[inline]
     pub(super) fn session_deadline(&self, session: SessionId) -> Option<(Timestamp, CloseReason)> {
         let slot = session.slot();
         let platform = self.sessions.platform(slot);
         let timeout = self.config.timeout(Timeout::of_session(platform));
         let timed_out = self.sessions.heard(slot).checked_add(timeout);
         let timed_out = timed_out.map(|at| (at, CloseReason::TimedOut));
-        if platform != Platform::MiniProgram {
-            return timed_out;
+        if platform == Platform::MiniProgram {
+            self.earlier_deadline(session, timed_out)
+        } else {
+            timed_out
         }
+    }
+
+    /// Returns when a mini program's session ends, by its absence or by its silence.
+    fn earlier_deadline(
+        &self,
+        session: SessionId,
+        timed_out: Option<(Timestamp, CloseReason)>,
+    ) -> Option<(Timestamp, CloseReason)> {
         let Some(away) = self.devices.away(self.sessions.device(session)?) else {
             return timed_out;
         };

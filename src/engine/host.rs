@@ -10,6 +10,7 @@ use crate::engine::core::Core;
 use crate::error::{FriendError, InvalidUserId, RegisterError};
 use crate::id::UserSlot;
 use crate::input::{Inspection, Scope};
+use crate::relations::Kinds;
 use crate::status::State;
 use crate::time::Timestamp;
 use crate::user_id::UserId;
@@ -253,6 +254,7 @@ impl Core {
         if self.rates.note(now, config.rates()) {
             self.sweep_buckets();
         }
+        self.kinds = Kinds::new(config.has_subscriptions(), config.friend_switch());
         self.config = config;
     }
 

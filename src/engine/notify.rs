@@ -61,7 +61,7 @@ impl Core {
         if leaves_online || after == State::Online {
             extras.clearing = clearing;
         }
-        let had_custom = leaves_online && !extras.custom.as_bytes().is_empty();
+        let had_custom = leaves_online && !extras.custom.is_empty();
         if leaves_online {
             extras.custom.assign("");
         }
@@ -72,12 +72,15 @@ impl Core {
     /// Gives a status output to the user's own sessions and those of his watchers (NO-2, NO-4).
     /// Returns how many sessions and edges that took.
     pub(super) fn tell(&mut self, now: Timestamp, user: UserSlot, state: State) -> usize {
-        let kinds = self.kinds();
-        let Self { outbox, reach, relations, users, .. } = self;
+        let Self { outbox, reach, relations, users, kinds, .. } = self;
         let custom = users.custom(user);
         let (own, watchers) = (reach.of(user), relations.watchers(user));
         outbox.status(now, user, state, custom, |told| {
-            told.extend_from_slice(own);
+            // Nearly always a single one.
+            match own {
+                &[only] => told.push(only),
+                _ => told.extend_from_slice(own),
+            }
             kinds.gather(reach, watchers, told);
         });
         own.len() + watchers.len()
