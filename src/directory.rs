@@ -47,10 +47,16 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     }
 
     /// Finds a known user. Expected O(1).
+    #[inline]
     pub(crate) fn find(&self, id: &U::Borrowed) -> Option<UserSlot> {
         let hash = self.hasher.hash_one(id);
-        let slot = self.table.find(hash, |&slot| self.ids.get(slot).borrow() == id)?;
-        Some(UserSlot(*slot))
+        let slot = match &self.ids {
+            Ids::Plain(ids) => self.table.find(hash, |&slot| ids[slot as usize].borrow() == id),
+            Ids::Owning(ids) => self.table.find(hash, |&slot| {
+                ids[slot as usize].as_ref().is_some_and(|known| known.borrow() == id)
+            }),
+        };
+        slot.copied().map(UserSlot)
     }
 
     /// Makes a user known who is not. Amortised O(1). `None` if there is no room.

@@ -17,6 +17,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use crate::id::UserSlot;
 use crate::pool::Pool;
@@ -34,6 +35,9 @@ const _: () = assert!(UserSlot::COUNT_MAX <= SLOT as usize + 1);
 const INLINE_MAX: usize = 2;
 /// How many entries a block has room for: one word of the largest one is its head.
 const BLOCK_MAX: usize = UNIT << (CLASSES - 1);
+
+/// As many entries as a block has and one more, on their way to another.
+type Few = SmallVec<[u32; BLOCK_MAX]>;
 
 /// Two entries; or 0 and, if there are more, where they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +129,7 @@ impl Edges {
             Place::Block(number) if self.blocks.push(number, entry) => {}
             Place::Vector(number) => self.vectors.get_mut(number).entries.push(entry),
             _ => {
-                let mut entries = self.entries(list).to_vec();
+                let mut entries = Few::from_slice(self.entries(list));
                 entries.push(entry);
                 self.replace(list, &entries);
             }
@@ -139,8 +143,7 @@ impl Edges {
             Place::Inline(_) => list.0.iter_mut().skip(len).for_each(|entry| *entry = 0),
             Place::Block(number) => {
                 if self.blocks.truncate(number, len) {
-                    let entries = self.entries(list).to_vec();
-                    self.replace(list, &entries);
+                    self.replace_block(list);
                 }
             }
             Place::Vector(number) => {
@@ -155,6 +158,13 @@ impl Edges {
                 }
             }
         }
+    }
+
+    /// Moves the entries of a block that has become too large.
+    #[cold]
+    fn replace_block(&mut self, list: &mut List) {
+        let entries = Few::from_slice(self.entries(list));
+        self.replace(list, &entries);
     }
 
     /// Gives a list other entries, in a place of their size.
@@ -191,9 +201,17 @@ impl Edges {
     }
 
     /// Takes the entry at a place out; the last one takes its place.
+    #[inline]
     pub(crate) fn swap_remove(&mut self, list: &mut List, at: usize) {
-        if let Place::Vector(number) = list.place() {
-            self.vectors.get_mut(number).forget_place(at);
+        match list.place() {
+            Place::Inline(_) => {}
+            Place::Block(number) => {
+                if self.blocks.swap_remove(number, at) {
+                    self.replace_block(list);
+                }
+                return;
+            }
+            Place::Vector(number) => self.vectors.get_mut(number).forget_place(at),
         }
         let entries = self.entries_mut(list);
         let last = entries.len() - 1;
@@ -299,14 +317,26 @@ impl Vector {
 #[inline]
 pub(crate) fn find(entries: &[u32], slot: u32) -> Option<usize> {
     const WINDOW: usize = 32;
-    let is_slot = |&entry: &u32| entry & SLOT == slot;
-    let mut windows = entries.chunks_exact(WINDOW);
-    let start = windows
-        .by_ref()
-        .position(|window| window.iter().fold(false, |found, entry| found | is_slot(entry)));
-    let in_no_window = entries.len() - windows.remainder().len();
-    let start = start.map_or(in_no_window, |nth| nth * WINDOW);
-    entries[start..].iter().position(is_slot).map(|at| start + at)
+    let find_in = |start: usize, window: &[u32; WINDOW]| {
+        let mut place = 0;
+        for (at, entry) in window.iter().enumerate() {
+            place |= if entry & SLOT == slot { at as u32 + 1 } else { 0 };
+        }
+        (place != 0).then(|| start + place as usize - 1)
+    };
+    let (mut start, mut rest) = (0, entries);
+    while let Some((window, others)) = rest.split_first_chunk() {
+        if let Some(at) = find_in(start, window) {
+            return Some(at);
+        }
+        (start, rest) = (start + WINDOW, others);
+    }
+    match entries.last_chunk() {
+        // Some of it for the second time.
+        Some(window) if !rest.is_empty() => find_in(entries.len() - WINDOW, window),
+        Some(_) => None,
+        None => entries.iter().position(|entry| entry & SLOT == slot),
+    }
 }
 
 /// Spreads a slot over all bits (the finisher of MurmurHash3): slots are dense and the engine's

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use crate::id::UserSlot;
 
-/// The users whom a request names, with the number of their last place in it.
+/// The users whom a request names, with their last places in it, counted from 1.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Named {
-    /// Slots and numbers, `number + 1` in the lower half; 0 where there is none. Probed in line,
-    /// and never more than half full.
+    /// Slots, and places in the lower half; 0 where there is none. Probed in line, and never more
+    /// than a quarter full, so that hardly ever more than one entry is looked at.
     table: Vec<u64>,
     shift: u32,
     len: usize,
@@ -20,7 +20,7 @@ const ROOM_KEPT: usize = 1 << 12;
 impl Named {
     /// Forgets what was named before, and takes in a new request.
     pub(crate) fn name(&mut self, users: &[UserSlot]) {
-        let len = (2 * users.len()).next_power_of_two().max(2);
+        let len = (4 * users.len()).next_power_of_two().max(2);
         self.table.clear();
         if self.table.capacity() > len.max(ROOM_KEPT) {
             self.table.shrink_to(len);
@@ -28,10 +28,10 @@ impl Named {
         self.table.resize(len, 0);
         self.shift = u64::BITS - len.trailing_zeros();
         self.len = 0;
-        for (number, &user) in users.iter().enumerate() {
+        for (place, &user) in (1..).zip(users) {
             let at = self.find(user.0);
             self.len += usize::from(self.table[at] == 0);
-            self.table[at] = u64::from(user.0) << 32 | (number as u64 + 1);
+            self.table[at] = u64::from(user.0) << 32 | place;
         }
     }
 
@@ -40,19 +40,13 @@ impl Named {
         self.len
     }
 
-    /// Returns the number of a user's last place in the request.
+    /// Returns the user's last place in the request; 0 if he is not named.
     #[inline]
-    pub(crate) fn number(&self, slot: u32) -> Option<usize> {
-        (self.table[self.find(slot)] as u32 as usize).checked_sub(1)
+    pub(crate) fn place(&self, slot: u32) -> u32 {
+        self.table[self.find(slot)] as u32
     }
 
-    /// Returns whether this is the last place where the request names the user.
-    #[inline]
-    pub(crate) fn is_last(&self, number: usize, user: UserSlot) -> bool {
-        self.number(user.0) == Some(number)
-    }
-
-    /// Returns the place of a user in the table, or an empty one.
+    /// Returns where in the table a user is, or where there is room for him.
     #[inline]
     fn find(&self, slot: u32) -> usize {
         let mask = self.table.len() - 1;
@@ -61,7 +55,8 @@ impl Named {
         let mut at = (hash >> self.shift) as usize & mask;
         loop {
             let found = self.table[at];
-            if found == 0 || (found >> 32) as u32 == slot {
+            // Both are asked at once: which of them it is cannot be predicted, that it is one can.
+            if (found == 0) | ((found >> 32) as u32 == slot) {
                 return at;
             }
             at = (at + 1) & mask;

@@ -68,8 +68,9 @@ pub(crate) struct Relations {
     edges: Edges,
     count: usize,
     named: Named,
-    /// A buffer for entries.
+    /// Buffers for entries, and for their places in a request.
     moved: Vec<u32>,
+    places: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,17 +103,7 @@ impl Relations {
         subscriptions_max: u64,
         evicted: &mut Vec<UserSlot>,
     ) {
-        self.named.name(targets);
-        let mut count = (self.subscription_count(watcher) + targets.len()) as u64;
-        if count > subscriptions_max {
-            // Those who are in the list already, or named more than once, need no room.
-            let is_subscribed = |&entry: &&u32| entry & SUBSCRIPTION != 0;
-            let subscribed = self.watched(watcher).iter().filter(is_subscribed);
-            let known = subscribed.filter(|&entry| self.named.number(entry & SLOT).is_some());
-            let surplus = targets.len() - self.named.len() + known.count();
-            count -= surplus as u64;
-        }
-        if targets.len() > 1 && count <= subscriptions_max {
+        if targets.len() > 1 && self.find_places(watcher, targets, subscriptions_max) {
             return self.subscribe_all(watcher, targets);
         }
         for &target in targets {
@@ -123,39 +114,60 @@ impl Relations {
         }
     }
 
-    /// Subscribes targets, who are named, and of whom none evicts another.
+    /// Finds where each of those whom the watcher watches is named, and tells whether there is room
+    /// for all targets at once.
+    fn find_places(
+        &mut self,
+        watcher: UserSlot,
+        targets: &[UserSlot],
+        subscriptions_max: u64,
+    ) -> bool {
+        let Self { ends, edges, named, places, .. } = self;
+        named.name(targets);
+        let watched = edges.entries(&ends[watcher.index()].watched);
+        let (mut subscribed, mut known) = (0, 0);
+        places.clear();
+        places.extend(watched.iter().map(|&entry| {
+            let place = named.place(entry & SLOT);
+            let is_subscribed = u64::from(entry & SUBSCRIPTION != 0);
+            subscribed += is_subscribed;
+            known += is_subscribed & u64::from(place != 0);
+            place
+        }));
+        subscribed + named.len() as u64 - known <= subscriptions_max
+    }
+
+    /// Subscribes targets whose places are found, and for whom there is room.
     fn subscribe_all(&mut self, watcher: UserSlot, targets: &[UserSlot]) {
-        let Self { ends, edges, named, moved, .. } = self;
+        let Self { ends, edges, named, places, moved, .. } = self;
         let list = &mut ends[watcher.index()].watched;
-        // Those named leave their places: first they wait by their number in the request.
+        // Those named leave the list, and wait by their places; all others in the first one.
         moved.clear();
-        moved.resize(targets.len(), 0);
+        moved.resize(targets.len() + 1, 0);
         let entries = edges.entries_mut(list);
         let mut kept = 0;
-        for at in 0..entries.len() {
+        for (at, &place) in places.iter().enumerate() {
             let entry = entries[at];
+            moved[place as usize] = entry;
             entries[kept] = entry;
-            match named.number(entry & SLOT) {
-                Some(number) => moved[number] = entry,
-                None => kept += 1,
-            }
+            kept += usize::from(place == 0);
         }
         // Then they are the newest, in the order in which they were named last.
         let mut next = kept;
-        for (number, &target) in targets.iter().enumerate() {
-            if !named.is_last(number, target) {
+        for (place, &target) in (1..).zip(targets) {
+            if named.place(target.0) != place {
                 continue;
             }
-            let entry = moved[number] | target.0 | SUBSCRIPTION;
+            let entry = moved[place as usize] | target.0 | SUBSCRIPTION;
             match edges.entries_mut(list).get_mut(next) {
-                Some(place) => *place = entry,
+                Some(free) => *free = entry,
                 None => edges.push(list, entry),
             }
             next += 1;
         }
-        for (number, &target) in targets.iter().enumerate() {
-            match self.moved[number] {
-                0 if self.named.is_last(number, target) => {
+        for (place, &target) in (1..).zip(targets) {
+            match self.moved[place as usize] {
+                0 if self.named.place(target.0) == place => {
                     self.link(watcher, target, SUBSCRIPTION);
                 }
                 entry if entry & EITHER == FRIEND => {
@@ -193,36 +205,36 @@ impl Relations {
         targets: &[UserSlot],
         dropped: &mut Vec<UserSlot>,
     ) {
-        self.named.name(targets);
         let Self { ends, edges, named, moved, .. } = self;
+        named.name(targets);
         let list = &mut ends[watcher.index()].watched;
         let entries = edges.entries_mut(list);
         let start = subscriptions_start(entries);
-        let first_dropped = dropped.len();
-        // Those who are friends too stay, in front of the list.
         moved.clear();
-        let mut friends = start;
-        let mut kept = start;
+        moved.resize(entries.len() - start, 0);
+        let (mut kept, mut gone) = (start, 0);
         for at in start..entries.len() {
             let entry = entries[at];
-            if named.number(entry & SLOT).is_none() {
-                entries[kept] = entry;
-                kept += 1;
-            } else {
-                dropped.push(UserSlot(entry & SLOT));
-                if entry & FRIEND != 0 {
-                    moved.push(entry & !SUBSCRIPTION);
-                }
-            }
+            let is_named = named.place(entry & SLOT) != 0;
+            entries[kept] = entry;
+            kept += usize::from(!is_named);
+            moved[gone] = entry;
+            gone += usize::from(is_named);
         }
-        if !moved.is_empty() {
+        moved.truncate(gone);
+        let first_dropped = dropped.len();
+        dropped.extend(moved.iter().map(|entry| UserSlot(entry & SLOT)));
+        // Those who are friends too stay, in front of the list.
+        moved.retain(|entry| entry & FRIEND != 0);
+        moved.iter_mut().for_each(|entry| *entry &= !SUBSCRIPTION);
+        let with_friends = !moved.is_empty();
+        if with_friends {
             entries.copy_within(start..kept, start + moved.len());
-            friends += moved.len();
-            entries[start..friends].copy_from_slice(moved);
+            entries[start..start + moved.len()].copy_from_slice(moved);
             kept += moved.len();
         }
         edges.truncate(list, kept);
-        self.let_go(watcher, &dropped[first_dropped..], friends > start);
+        self.let_go(watcher, &dropped[first_dropped..], with_friends);
     }
 
     /// Empties the watcher's list and appends those who were in it, oldest first, to `dropped`.
@@ -402,7 +414,12 @@ impl Relations {
     /// their way to the caches while the first is worked on.
     fn call_for(&self, targets: &[UserSlot]) {
         const LINE: usize = 16;
+        // First how long they are: a loop whose end is not known yet would hold up all others.
         let mut read = 0;
+        for &target in targets {
+            read |= self.watchers(target).len() as u32;
+        }
+        core::hint::black_box(read);
         for &target in targets {
             let watchers = self.watchers(target);
             for entry in watchers.iter().take(CALLED_FOR_MAX).step_by(LINE) {

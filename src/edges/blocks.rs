@@ -110,9 +110,25 @@ impl Blocks {
         len < self.len_min(number)
     }
 
+    /// Takes the entry at a place out, and the last one takes its place; tells whether the block has
+    /// become too large.
+    #[inline]
+    pub(super) fn swap_remove(&mut self, number: u32, at: usize) -> bool {
+        let words = self.words_mut(number);
+        let len = (words[0] & LEN) as usize;
+        words[1 + at] = words[len];
+        words[0] -= 1;
+        len <= Self::len_min_of(words[0])
+    }
+
     /// Returns how many entries a block must have not to be too large.
     pub(super) fn len_min(&self, number: u32) -> usize {
-        match self.words(number)[0] >> CLASS_SHIFT {
+        Self::len_min_of(self.words(number)[0])
+    }
+
+    #[inline]
+    fn len_min_of(head: u32) -> usize {
+        match head >> CLASS_SHIFT {
             0 => 2,
             class => room(class as usize) / 4,
         }

@@ -239,10 +239,11 @@ impl Core {
     /// Returns whether nothing is left of a user but what time has undone; where time has yet to
     /// undo something, a timer is set for it.
     fn has_nothing(&mut self, user: UserSlot) -> bool {
-        if !self.users.is_used(user)
+        // Who has just lost a relation mostly has others.
+        if !self.relations.is_alone(user)
+            || !self.users.is_used(user)
             || self.users.is_registered(user)
             || self.users.devices(user) != DeviceSlot::NONE
-            || !self.relations.is_alone(user)
         {
             return false;
         }
