@@ -91,7 +91,8 @@ pub struct Engine<
 > {
     directory: Directory<U, S>,
     core: Core,
-    is_valid: fn(&U::Borrowed) -> bool,
+    /// The host's rule for valid ids, if it is not that of their type.
+    id_rule: Option<fn(&U::Borrowed) -> bool>,
 }
 
 #[cfg(feature = "std")]
@@ -113,7 +114,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         Self {
             directory: Directory::new(hasher),
             core: Core::new(config),
-            is_valid: <U as UserId>::is_valid,
+            id_rule: None,
         }
     }
 
@@ -130,7 +131,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// ```
     #[must_use]
     pub fn with_id_rule(mut self, is_valid: fn(&U::Borrowed) -> bool) -> Self {
-        self.is_valid = is_valid;
+        self.id_rule = Some(is_valid);
         self
     }
 
@@ -383,7 +384,15 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     }
 
     fn check_id(&self, user: &U::Borrowed) -> Result<(), InvalidUserId> {
-        if (self.is_valid)(user) { Ok(()) } else { Err(InvalidUserId) }
+        if self.is_valid(user) { Ok(()) } else { Err(InvalidUserId) }
+    }
+
+    #[inline]
+    fn is_valid(&self, user: &U::Borrowed) -> bool {
+        match self.id_rule {
+            None => U::is_valid(user),
+            Some(is_valid) => is_valid(user),
+        }
     }
 
     /// Makes a user known who is not.
@@ -415,7 +424,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
 
 impl<U: UserId, S: Clone> Clone for Engine<U, S> {
     fn clone(&self) -> Self {
-        Self { directory: self.directory.clone(), core: self.core.clone(), is_valid: self.is_valid }
+        Self { directory: self.directory.clone(), core: self.core.clone(), id_rule: self.id_rule }
     }
 }
 

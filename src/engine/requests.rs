@@ -216,7 +216,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// Finds those of the users whom a request names who are known, all of them in one go: so the
     /// processor waits for many of them at once.
     fn look_up(&self, users: &[impl Borrow<U::Borrowed>]) -> SmallVec<[Option<UserSlot>; 4]> {
-        users.iter().map(|user| self.directory.find(user.borrow())).collect()
+        let find = |user| self.directory.find(user);
+        let users = users.iter().map(Borrow::borrow);
+        users.map(|user| if self.is_valid(user) { find(user) } else { None }).collect()
     }
 
     /// Says who a user is whom a request names, and who was found or not: `None` if he exists, but
@@ -226,12 +228,13 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         user: &U::Borrowed,
         found: Option<UserSlot>,
     ) -> Result<Option<UserSlot>, FailureReason> {
-        if !(self.is_valid)(user) {
-            return Err(FailureReason::InvalidUserId);
-        }
-        match (found, self.core.config.accounts()) {
-            (None, Accounts::Known) => Err(FailureReason::UnknownUser),
-            (found, _) => Ok(found),
+        match found {
+            Some(known) => Ok(Some(known)),
+            None if !self.is_valid(user) => Err(FailureReason::InvalidUserId),
+            None if self.core.config.accounts() == Accounts::Known => {
+                Err(FailureReason::UnknownUser)
+            }
+            None => Ok(None),
         }
     }
 
