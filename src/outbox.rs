@@ -28,9 +28,25 @@ pub(crate) struct Record {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    Close { session: SessionId, device: DeviceSlot, reason: CloseReason },
-    Event { device: DeviceSlot, action: Action, reason: Reason, displaced: u32 },
-    Status { user: UserSlot, state: State, custom: u32, told: u32 },
+    Close {
+        session: SessionId,
+        device: DeviceSlot,
+        reason: CloseReason,
+    },
+    /// The user, too, so that what is kept of him need not wait for what is kept of the device.
+    Event {
+        user: UserSlot,
+        device: DeviceSlot,
+        action: Action,
+        reason: Reason,
+        displaced: u32,
+    },
+    Status {
+        user: UserSlot,
+        state: State,
+        custom: u32,
+        told: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Record>() == 24);
@@ -72,6 +88,7 @@ impl Outbox {
     pub(crate) fn event(
         &mut self,
         at: Timestamp,
+        user: UserSlot,
         device: DeviceSlot,
         action: Action,
         reason: Reason,
@@ -80,7 +97,7 @@ impl Outbox {
         self.make_room();
         self.displaced.items.extend_from_slice(displaced);
         let displaced = displaced.len() as u32;
-        let kind = Kind::Event { device, action, reason, displaced };
+        let kind = Kind::Event { user, device, action, reason, displaced };
         self.records.items.push(Record { at, kind });
     }
 

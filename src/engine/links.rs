@@ -265,7 +265,7 @@ impl Core {
         self.reach.add(user, session);
         self.arm_session(session);
         self.register(user);
-        self.outbox.event(now, device, Action::Login, Reason::Register, &displaced);
+        self.outbox.event(now, user, device, Action::Login, Reason::Register, &displaced);
         self.finish_step(now, user, before, false);
         session
     }
@@ -335,7 +335,7 @@ impl Core {
         if action == Action::Logout || !platform.can_push() {
             self.unlink_device(user, slot);
         }
-        self.outbox.event(now, slot, action, reason, &[]);
+        self.outbox.event(now, user, slot, action, reason, &[]);
         self.finish_step(now, user, before, false)
     }
 
@@ -397,7 +397,7 @@ impl Core {
             self.close(now, user, slot, close);
         }
         for &slot in &taken {
-            self.outbox.event(now, slot, Action::Logout, reason, &[]);
+            self.outbox.event(now, user, slot, Action::Logout, reason, &[]);
             self.unlink_device(user, slot);
         }
     }

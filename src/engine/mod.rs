@@ -111,11 +111,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// must be keyed with a secret, or they can make look-ups slow.
     #[must_use]
     pub fn with_hasher(config: Config, hasher: S) -> Self {
-        Self {
-            directory: Directory::new(hasher),
-            core: Core::new(config),
-            id_rule: None,
-        }
+        Self { directory: Directory::new(hasher), core: Core::new(config), id_rule: None }
     }
 
     /// Sets another rule for valid user ids than that of their type (AC-1).
@@ -187,9 +183,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
                 let (platform, device) = (device.platform(), &device.id);
                 Output::Close(Close { at, session, user, platform, device, reason })
             }
-            Kind::Event { device, action, reason, .. } => {
+            Kind::Event { user, device, action, reason, .. } => {
                 let device = devices.get(device);
-                let user = directory.id(device.user);
+                let user = directory.id(user);
                 let (platform, device) = (device.platform(), &device.id);
                 let displaced = Displaced::new(popped.displaced, devices);
                 Output::Event(Event { at, action, reason, user, platform, device, displaced })

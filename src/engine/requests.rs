@@ -281,7 +281,14 @@ impl Core {
             return Ok(());
         };
         self.users.make_extras(user).custom.assign(custom);
-        self.outbox.event(now, device, Action::CustomStatusChange, Reason::SetCustomStatus, &[]);
+        self.outbox.event(
+            now,
+            user,
+            device,
+            Action::CustomStatusChange,
+            Reason::SetCustomStatus,
+            &[],
+        );
         self.finish_step(now, user, State::Online, true);
         Ok(())
     }
