@@ -7,15 +7,15 @@
 //!
 //! # Layout
 //!
-//! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms. A level
-//! exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of
+//! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms, and its
+//! 255 next ones are in use: a ring, so that a minute is always two levels away, wherever it begins.
+//! A level exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of
 //! places by which it is found when its deadline comes nearer.
 //!
 //! # Invariants
 //!
-//! 1. An entry of level n agrees with the wheel's `now` in all digits (base 256) above n, and its
-//!    slot is after the digit of `now`; on level 0, or while its slot is being emptied, it may be
-//!    that digit itself.
+//! 1. The slots of level n begin at multiples of 256^n, of which the next 256 are told apart; that
+//!    of `now` itself has entries only if it begins at `now`, or on level 0.
 //! 2. The place of an owner names its entry, and nothing else has a place.
 //! 3. A bit is set exactly for the slots, and for the levels, that are not empty.
 
@@ -92,9 +92,16 @@ impl Level {
         Self { occupied: [0; SLOTS / 64], slots: [const { Vec::new() }; SLOTS] }
     }
 
-    /// Returns the first slot that is not empty.
-    fn first(&self) -> Option<usize> {
-        let word = self.occupied.iter().position(|&word| word != 0)?;
+    /// Returns the first slot from `from` on, around the ring, that is not empty.
+    fn first(&self, from: usize) -> Option<usize> {
+        const WORDS: usize = SLOTS / 64;
+        let after = self.occupied[from / 64] & u64::MAX << (from % 64);
+        if after != 0 {
+            return Some(from / 64 * 64 + after.trailing_zeros() as usize);
+        }
+        // At the end that word again, as the slots before `from` are the last.
+        let words = (1..=WORDS).map(|nth| (from / 64 + nth) % WORDS);
+        let word = words.into_iter().find(|&word| self.occupied[word] != 0)?;
         Some(word * 64 + self.occupied[word].trailing_zeros() as usize)
     }
 }
@@ -127,8 +134,11 @@ impl Wheel {
             }
             self.cancel(owner);
         }
-        let differing = (deadline ^ self.now) | 1;
-        let level = (u64::BITS - 1 - differing.leading_zeros()) / DIGIT_BITS;
+        let away = (deadline - self.now) | 1;
+        let mut level = (u64::BITS - 1 - away.leading_zeros()) / DIGIT_BITS;
+        let shift = level * DIGIT_BITS;
+        // As `now` is in the middle of a slot, it may be one too many.
+        level += u32::from((deadline >> shift) - (self.now >> shift) >= SLOTS as u64);
         let slot = digit(deadline, level);
         if self.levels.len() <= level as usize {
             self.levels.resize_with(level as usize + 1, Level::new);
@@ -197,8 +207,8 @@ impl Wheel {
         if self.emptying.is_some() {
             return Some(Timestamp::from_millis(self.now));
         }
-        let (level, slot) = self.first()?;
-        Some(Timestamp::from_millis(self.start(level, slot).max(self.now)))
+        let (_, start) = self.first()?;
+        Some(Timestamp::from_millis(start))
     }
 
     /// Returns whether the owner has no entry, or one that may be popped later than `deadline`.
@@ -210,29 +220,39 @@ impl Wheel {
     /// Moves the wheel to the slot that comes next, if it begins at or before `until`, and returns
     /// its level.
     fn reach_next(&mut self, until: Timestamp) -> Option<u8> {
-        let (level, slot) = self.first()?;
-        let start = self.start(level, slot);
+        let (level, start) = self.first()?;
         if start > until.as_millis() {
             return None;
         }
-        self.now = self.now.max(start);
+        self.now = start;
         self.emptying = Some(level);
         Some(level)
     }
 
-    /// Returns the first slot of the lowest level that is not empty.
-    fn first(&self) -> Option<(u8, u8)> {
-        let level = self.busy.trailing_zeros();
-        let slot = self.levels.get(level as usize)?.first()?;
-        Some((level as u8, slot as u8))
+    /// Returns the level of the slot that begins first, and when that is: not before `now`.
+    fn first(&self) -> Option<(u8, u64)> {
+        let mut first: Option<(u8, u64)> = None;
+        let mut busy = self.busy;
+        while busy != 0 {
+            let level = busy.trailing_zeros() as u8;
+            busy &= busy - 1;
+            let from = digit(self.now, u32::from(level));
+            let slot = self.levels[usize::from(level)].first(from)?;
+            let start = self.start(level, slot as u8).max(self.now);
+            if first.is_none_or(|(_, known)| start < known) {
+                first = Some((level, start));
+            }
+        }
+        first
     }
 
-    /// Returns when a slot begins.
+    /// Returns when a slot begins, or began if it is that of `now`.
+    #[inline]
     fn start(&self, level: u8, slot: u8) -> u64 {
         let shift = u32::from(level) * DIGIT_BITS;
-        // On the last level there is nothing above.
-        let above = self.now.checked_shr(shift + DIGIT_BITS).unwrap_or(0);
-        above.checked_shl(shift + DIGIT_BITS).unwrap_or(0) | u64::from(slot) << shift
+        let base = self.now >> shift;
+        let ahead = slot.wrapping_sub(base as u8);
+        (base + u64::from(ahead)) << shift
     }
 
     /// Notes that a slot has run empty.
@@ -278,12 +298,10 @@ impl Wheel {
                 return Err("timer 3: a bit does not tell whether the level is empty");
             }
             let current = digit(self.now, level as u32);
+            let begins_now = self.start(level as u8, current as u8) == self.now;
             for (slot, list) in slots.iter().enumerate() {
                 entries += list.len();
-                let is_emptying = self.emptying == Some(level as u8);
-                if !list.is_empty()
-                    && (slot < current || slot == current && level > 0 && !is_emptying)
-                {
+                if !list.is_empty() && slot == current && level > 0 && !begins_now {
                     return Err("timer 1: an entry is in a slot that has passed");
                 }
                 if (occupied[slot / 64] >> (slot % 64) & 1 == 1) == list.is_empty() {
@@ -306,7 +324,7 @@ impl Wheel {
 }
 
 fn digit(millis: u64, level: u32) -> usize {
-    (millis.checked_shr(level * DIGIT_BITS).unwrap_or(0) % SLOTS as u64) as usize
+    ((millis >> (level * DIGIT_BITS)) % SLOTS as u64) as usize
 }
 
 fn family(owner: Owner) -> (usize, usize) {

@@ -338,7 +338,7 @@ fn putting_timers_back_does_not_allocate() {
             }
         };
         let mut last = usize::MAX;
-        for _ in 0..300 {
+        for _ in 0..700 {
             last = allocations(|| minute(&mut world));
         }
         assert_eq!(world.engine.stats().sessions, users);
