@@ -134,6 +134,13 @@ impl Wheel {
             }
             self.cancel(owner);
         }
+        let place = self.insert(owner, deadline);
+        Timestamp::from_millis(self.start(place.level, place.slot))
+    }
+
+    /// Adds an entry for an owner that has none. The deadline is not before `now`.
+    #[inline]
+    fn insert(&mut self, owner: Owner, deadline: u64) -> Place {
         let away = (deadline - self.now) | 1;
         let mut level = (u64::BITS - 1 - away.leading_zeros()) / DIGIT_BITS;
         let shift = level * DIGIT_BITS;
@@ -155,7 +162,7 @@ impl Wheel {
         let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
         entries.push(owner.into());
         self.set_place(owner, place);
-        Timestamp::from_millis(self.start(place.level, place.slot))
+        place
     }
 
     /// Drops the owner's entry, if there is one. O(1).
@@ -174,24 +181,69 @@ impl Wheel {
         }
     }
 
-    /// Takes out the next entry whose slot begins at or before `until`, and moves the wheel there.
+    /// Takes out the next owner that is due, and moves the wheel to its moment, no later than
+    /// `until`. On the way it puts back those whose `deadline` is later than their entry, and drops
+    /// those that have none. Takes at most `budget` entries out, and counts them off.
     ///
-    /// An owner whose deadline is later than the returned moment is to be armed anew; another is
-    /// due. All that is due at one moment has been popped when [`Wheel::next`] is later than it.
-    #[inline]
-    pub(crate) fn pop(&mut self, until: Timestamp) -> Option<(Owner, Timestamp)> {
-        let level = match self.emptying {
-            Some(level) => level,
-            None => self.reach_next(until)?,
-        };
-        let slot = digit(self.now, u32::from(level));
-        let entries = &mut self.levels[usize::from(level)].slots[slot];
-        let owner = entries.pop()?.owner();
-        if entries.is_empty() {
-            self.vacate(level, slot as u8);
+    /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
+    pub(crate) fn pop(
+        &mut self,
+        until: Timestamp,
+        budget: &mut u64,
+        deadline: impl Fn(Owner) -> Option<Timestamp>,
+    ) -> Option<(Owner, Timestamp)> {
+        let mut called_for = 0;
+        while *budget > 0 {
+            let level = match self.emptying {
+                Some(level) => level,
+                None => self.reach_next(until)?,
+            };
+            let slot = digit(self.now, u32::from(level));
+            if called_for == 0 {
+                called_for = self.call_for_coming(level, slot, &deadline);
+            }
+            let entries = &mut self.levels[usize::from(level)].slots[slot];
+            let owner = entries.pop()?.owner();
+            if entries.is_empty() {
+                self.vacate(level, slot as u8);
+            }
+            called_for -= 1;
+            *budget -= 1;
+            match deadline(owner).map(Timestamp::as_millis) {
+                Some(deadline) if deadline > self.now => {
+                    self.insert(owner, deadline);
+                }
+                due => {
+                    self.set_place(owner, Place::NONE);
+                    if due.is_some() {
+                        return Some((owner, Timestamp::from_millis(self.now)));
+                    }
+                }
+            }
         }
-        self.set_place(owner, Place::NONE);
-        Some((owner, Timestamp::from_millis(self.now)))
+        None
+    }
+
+    /// Asks for the deadlines of some that are popped next, and returns how many they are: in a loop
+    /// of few instructions the processor waits for many of them at once.
+    fn call_for_coming(
+        &self,
+        level: u8,
+        slot: usize,
+        deadline: impl Fn(Owner) -> Option<Timestamp>,
+    ) -> usize {
+        const COMING_MAX: usize = 32;
+        let entries = &self.levels[usize::from(level)].slots[slot];
+        let coming = &entries[entries.len().saturating_sub(COMING_MAX)..];
+        // Few of the exact moment: they are in the caches since they were put there.
+        if level > 0 {
+            let read = coming.iter().fold(0, |read, entry| {
+                let owner = entry.owner();
+                read ^ self.place(owner).at ^ u32::from(deadline(owner).is_some())
+            });
+            core::hint::black_box(read);
+        }
+        coming.len()
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.

@@ -139,40 +139,10 @@ impl Core {
         self.sessions.hear(session, now)
     }
 
-    /// Returns when the session in a slot ends if it is not heard from, and why: `None` if that
-    /// moment cannot be represented (LV-2, LV-3).
-    #[inline]
+    /// Returns when a live session ends if it is not heard from, and why: `None` if that moment
+    /// cannot be represented (LV-2, LV-3).
     pub(super) fn session_deadline(&self, session: SessionId) -> Option<(Timestamp, CloseReason)> {
-        let slot = session.slot();
-        let platform = self.sessions.platform(slot);
-        let timeout = self.config.timeout(Timeout::of_session(platform));
-        let timed_out = self.sessions.heard(slot).checked_add(timeout);
-        let timed_out = timed_out.map(|at| (at, CloseReason::TimedOut));
-        if platform == Platform::MiniProgram {
-            self.earlier_deadline(session, timed_out)
-        } else {
-            timed_out
-        }
-    }
-
-    /// Returns when a mini program's session ends, by its absence or by its silence.
-    fn earlier_deadline(
-        &self,
-        session: SessionId,
-        timed_out: Option<(Timestamp, CloseReason)>,
-    ) -> Option<(Timestamp, CloseReason)> {
-        let Some(away) = self.devices.away(self.sessions.device(session)?) else {
-            return timed_out;
-        };
-        let after = |since: Option<Timestamp>, timeout| {
-            since.and_then(|since| since.checked_add(self.config.timeout(timeout)))
-        };
-        let background = after(away.background_since, Timeout::Background);
-        let exit = after(away.exit_since, Timeout::Exit);
-        let background = background.map(|at| (at, CloseReason::Background));
-        let exit = exit.map(|at| (at, CloseReason::Exit));
-        // At the same moment the first wins: `min_by_key` keeps it.
-        [timed_out, background, exit].into_iter().flatten().min_by_key(|&(at, _)| at)
+        session_deadline(&self.config, &self.sessions, &self.devices, session)
     }
 
     /// Sees to it that the session's timer is popped in time.
@@ -350,4 +320,32 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// As [`Core::session_deadline`], of the parts that it takes.
+#[inline]
+pub(super) fn session_deadline(
+    config: &Config,
+    sessions: &Sessions,
+    devices: &Devices,
+    session: SessionId,
+) -> Option<(Timestamp, CloseReason)> {
+    let slot = session.slot();
+    let platform = sessions.platform(slot);
+    let timeout = config.timeout(Timeout::of_session(platform));
+    let timed_out = sessions.heard(slot).checked_add(timeout);
+    let timed_out = timed_out.map(|at| (at, CloseReason::TimedOut));
+    if platform != Platform::MiniProgram {
+        return timed_out;
+    }
+    let Some(away) = devices.away(sessions.device(session)?) else { return timed_out };
+    let after = |since: Option<Timestamp>, timeout| {
+        since.and_then(|since| since.checked_add(config.timeout(timeout)))
+    };
+    let background = after(away.background_since, Timeout::Background);
+    let exit = after(away.exit_since, Timeout::Exit);
+    let background = background.map(|at| (at, CloseReason::Background));
+    let exit = exit.map(|at| (at, CloseReason::Exit));
+    // At the same moment the first wins: `min_by_key` keeps it.
+    [timed_out, background, exit].into_iter().flatten().min_by_key(|&(at, _)| at)
 }

@@ -1,6 +1,6 @@
 //! The passing of time: which timers are due, in which order, and what they do (TI-3 to TI-6).
 
-use crate::engine::core::Core;
+use crate::engine::core::{Core, session_deadline};
 use crate::id::{DeviceSlot, UserSlot};
 use crate::output::{Action, CloseReason, Reason};
 use crate::platform::Platform;
@@ -47,15 +47,24 @@ impl Core {
 
     #[cold]
     fn run_timers(&mut self, work_max: u64) {
-        let mut work = 0;
-        while work < work_max {
+        let mut budget = work_max;
+        while budget > 0 {
             // All that is due at one moment is collected before any of it fires.
             let until = if self.due.len() > 0 { self.due_at } else { self.latest };
-            if let Some((owner, at)) = self.wheel.pop(until) {
+            let Self { wheel, config, sessions, devices, users, .. } = self;
+            let deadline = |owner| match owner {
+                Owner::Session(slot) => sessions.in_slot(slot).and_then(|session| {
+                    session_deadline(config, sessions, devices, session).map(|(at, _)| at)
+                }),
+                Owner::User(slot) => users.next_deadline(UserSlot(slot)),
+            };
+            if let Some((owner, at)) = wheel.pop(until, &mut budget, deadline) {
                 self.due_at = at;
-                self.collect(owner, at);
-                work += 1;
+                self.due.push(self.rank(owner, at), owner);
                 continue;
+            }
+            if budget == 0 {
+                break;
             }
             // What fires may arm something for the same moment, and then tells so here.
             self.due_from = Timestamp::MAX;
@@ -64,8 +73,8 @@ impl Core {
                 break;
             };
             loop {
-                work += 1 + self.fire(owner) as u64;
-                if work >= work_max || self.due_from <= self.due_at {
+                budget = budget.saturating_sub(1 + self.fire(owner) as u64);
+                if budget == 0 || self.due_from <= self.due_at {
                     break;
                 }
                 match self.due.pop() {
@@ -81,40 +90,23 @@ impl Core {
         if self.due.len() > 0 { Some(self.due_at) } else { self.wheel.next() }
     }
 
-    /// Puts a popped owner among those that are due, or back if its deadline has moved away.
-    fn collect(&mut self, owner: Owner, at: Timestamp) {
-        let (deadline, rank) = match owner {
+    /// Returns the rank of an owner that is due among those at the same moment.
+    fn rank(&self, owner: Owner, at: Timestamp) -> u64 {
+        match owner {
             Owner::Session(slot) => {
-                let Some(session) = self.sessions.in_slot(slot) else { return };
-                let Some((deadline, _)) = self.session_deadline(session) else { return };
-                if deadline > at {
-                    (Some(deadline), SESSION_RANK)
-                } else {
-                    let device = self.sessions.device(session);
-                    let order = device.map_or(0, |device| self.devices.get(device).order());
-                    (Some(deadline), SESSION_RANK | order)
+                let session = self.sessions.in_slot(slot);
+                let device = session.and_then(|session| self.sessions.device(session));
+                SESSION_RANK | device.map_or(0, |device| self.devices.get(device).order())
+            }
+            Owner::User(slot) => {
+                let extras = self.users.extras(UserSlot(slot));
+                match extras.map(|extras| (extras.push_expiry, extras.clearing)) {
+                    Some((Some(armed), _)) if armed.at <= at => PUSH_RANK | armed.order.get(),
+                    Some((_, Some(armed))) if armed.at <= at => CLEARING_RANK | armed.order.get(),
+                    _ => FORGETTING_RANK | u64::from(slot),
                 }
             }
-            Owner::User(slot) => self.user_rank(UserSlot(slot), at),
-        };
-        match deadline {
-            Some(deadline) if deadline > at => {
-                self.wheel.arm(owner, deadline);
-            }
-            Some(_) => self.due.push(rank, owner),
-            None => {}
         }
-    }
-
-    /// Returns the user's next deadline, and its rank among those at the same moment.
-    fn user_rank(&self, user: UserSlot, at: Timestamp) -> (Option<Timestamp>, u64) {
-        let Some(extras) = self.users.extras(user) else { return (None, 0) };
-        let rank = match (extras.push_expiry, extras.clearing) {
-            (Some(armed), _) if armed.at <= at => PUSH_RANK | armed.order.get(),
-            (_, Some(armed)) if armed.at <= at => CLEARING_RANK | armed.order.get(),
-            _ => FORGETTING_RANK | u64::from(user.0),
-        };
-        (self.users.next_deadline(user), rank)
     }
 
     /// Fires a timer at its deadline. Returns how many edges and devices that took.
