@@ -183,7 +183,8 @@ impl Wheel {
 
     /// Takes out the next owner that is due, and moves the wheel to its moment, no later than
     /// `until`. On the way it puts back those whose `deadline` is later than their entry, and drops
-    /// those that have none. Takes at most `budget` entries out, and counts them off.
+    /// those that have none. Takes at most `budget` entries out, and counts them off. `call_for` reads
+    /// something of what `deadline` will need.
     ///
     /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
     pub(crate) fn pop(
@@ -191,6 +192,7 @@ impl Wheel {
         until: Timestamp,
         budget: &mut u64,
         deadline: impl Fn(Owner) -> Option<Timestamp>,
+        call_for: impl Fn(Owner) -> u64,
     ) -> Option<(Owner, Timestamp)> {
         let mut called_for = 0;
         while *budget > 0 {
@@ -200,7 +202,7 @@ impl Wheel {
             };
             let slot = digit(self.now, u32::from(level));
             if called_for == 0 {
-                called_for = self.call_for_coming(level, slot, &deadline);
+                called_for = self.call_for_coming(level, slot, &call_for);
             }
             let entries = &mut self.levels[usize::from(level)].slots[slot];
             let owner = entries.pop()?.owner();
@@ -224,14 +226,9 @@ impl Wheel {
         None
     }
 
-    /// Asks for the deadlines of some that are popped next, and returns how many they are: in a loop
-    /// of few instructions the processor waits for many of them at once.
-    fn call_for_coming(
-        &self,
-        level: u8,
-        slot: usize,
-        deadline: impl Fn(Owner) -> Option<Timestamp>,
-    ) -> usize {
+    /// Calls for what some that are popped next will need, and returns how many they are: in a loop of
+    /// few instructions the processor waits for many of them at once.
+    fn call_for_coming(&self, level: u8, slot: usize, call_for: impl Fn(Owner) -> u64) -> usize {
         const COMING_MAX: usize = 32;
         let entries = &self.levels[usize::from(level)].slots[slot];
         let coming = &entries[entries.len().saturating_sub(COMING_MAX)..];
@@ -239,7 +236,7 @@ impl Wheel {
         if level > 0 {
             let read = coming.iter().fold(0, |read, entry| {
                 let owner = entry.owner();
-                read ^ self.place(owner).at ^ u32::from(deadline(owner).is_some())
+                read ^ u64::from(self.place(owner).at) ^ call_for(owner)
             });
             core::hint::black_box(read);
         }

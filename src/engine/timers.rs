@@ -58,7 +58,11 @@ impl Core {
                 }),
                 Owner::User(slot) => users.next_deadline(UserSlot(slot)),
             };
-            if let Some((owner, at)) = wheel.pop(until, &mut budget, deadline) {
+            let call_for = |owner| match owner {
+                Owner::Session(slot) => sessions.heard(slot).as_millis(),
+                Owner::User(_) => 0,
+            };
+            if let Some((owner, at)) = wheel.pop(until, &mut budget, deadline, call_for) {
                 self.due_at = at;
                 self.due.push(self.rank(owner, at), owner);
                 continue;

@@ -73,7 +73,7 @@ fn owners_are_due_at_their_deadlines_whatever_moves() {
 }
 
 fn fire(wheel: &mut Wheel, deadlines: &mut [Option<u64>], until: u64) {
-    while let Some((owner, popped)) = wheel.pop(at(until), &mut budget(), is_due) {
+    while let Some((owner, popped)) = wheel.pop(at(until), &mut budget(), is_due, |_| 0) {
         let Owner::User(slot) = owner else { unreachable!("only users are armed") };
         match deadlines[slot as usize] {
             Some(deadline) if deadline > popped.as_millis() => {
@@ -96,7 +96,7 @@ fn the_end_of_time_is_a_deadline() {
     let mut wheel = Wheel::default();
     wheel.arm(Owner::Session(0), Timestamp::MAX);
     let mut popped = None;
-    while let Some((owner, now)) = wheel.pop(Timestamp::MAX, &mut budget(), is_due) {
+    while let Some((owner, now)) = wheel.pop(Timestamp::MAX, &mut budget(), is_due, |_| 0) {
         popped = Some(now);
         if now < Timestamp::MAX {
             wheel.arm(owner, Timestamp::MAX);
