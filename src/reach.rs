@@ -95,7 +95,9 @@ impl Reach {
         let cells = &self.cells[..];
         for window in entries.chunks(WINDOW) {
             let start = told.len();
-            told.extend(window.iter().map(|&entry| cells[(entry & mask) as usize]));
+            // Every entry has a cell: a default instead of a panic keeps the loop short.
+            let cell = |&entry: &u32| cells.get((entry & mask) as usize).copied();
+            told.extend(window.iter().map(|entry| cell(entry).unwrap_or(VACANT)));
             // Apart from the gathering: what waits for a cell there keeps others from being asked
             // for.
             let all_kinds = window.iter().fold(kinds, |all, &entry| all & entry);

@@ -47,6 +47,17 @@ impl Figure {
         by_floor && by_rival && self.absolute.is_none_or(|(value, max, _)| value <= max)
     }
 
+    /// Whether all that is missed is a ratio to the rival that the floor itself does not reach, in
+    /// the same run: then no program does.
+    pub fn is_beyond(&self) -> bool {
+        let floor_by_rival = self
+            .times_floor
+            .zip(self.times_rival)
+            .map(|(floor, rival)| floor.middle * rival.middle);
+        let is_beyond = floor_by_rival.zip(self.rival_min).is_some_and(|(ratio, min)| ratio < min);
+        is_beyond && Self { rival_min: None, ..self.clone() }.is_met()
+    }
+
     /// What stands in the floor's column: the ratio, or the value that is bounded by itself.
     pub fn floor_cell(&self) -> String {
         match (self.absolute, self.times_floor) {

@@ -398,8 +398,9 @@ impl Scene for Renewals {
     }
 }
 
-/// A request that its bucket refuses, and one that it admits and that has nothing to do: to
-/// unsubscribe everybody of an empty list. Both are about more than the bucket alone.
+/// What the bucket's check takes: a request that it refuses, less one that is refused just before
+/// it, as it names nobody; and a query that it admits, less the same query for oneself, which is
+/// free.
 struct Buckets {
     world: World,
     table: Vec<u64>,
@@ -444,16 +445,27 @@ impl Scene for Buckets {
                 store(table, slots, now.as_millis());
                 black_box(&table);
             }),
-            Contender::Engine if self.is_admitted => timed(sessions.len(), || {
-                for &session in sessions.iter() {
-                    black_box(world.engine.unsubscribe(now, session, &[0_u64; 0]).is_ok());
-                }
-            }),
-            Contender::Engine => timed(sessions.len(), || {
-                for &session in sessions.iter() {
-                    black_box(world.engine.subscribe(now, session, &[0_u64]).is_err());
-                }
-            }),
+            Contender::Engine => {
+                let engine = &mut world.engine;
+                let mut ask = |is_checked| match self.is_admitted {
+                    true => timed(sessions.len(), || {
+                        for (&session, &user) in sessions.iter().zip(slots.iter()) {
+                            let other = if is_checked { 0 } else { user };
+                            let users = [u64::from(user), u64::from(other)];
+                            black_box(engine.query(now, session, &users).is_ok());
+                        }
+                    }),
+                    false => timed(sessions.len(), || {
+                        let users: &[u64] = if is_checked { &[0] } else { &[] };
+                        for &session in sessions.iter() {
+                            black_box(engine.subscribe(now, session, users).is_err());
+                        }
+                    }),
+                };
+                let (without, with) = (ask(false), ask(true));
+                let elapsed = with.elapsed.saturating_sub(without.elapsed);
+                Sample { elapsed, ..with }
+            }
             Contender::Rival => return None,
         })
     }
