@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //!
-//! One owned id a user, without a mark for those that are free where ids own nothing, and 5 bytes over the table's load factor (6 to 11) for the look-up, which
-//! holds slots only.
+//! One owned id a user, without a mark for those that are free where ids own nothing, and 5 bytes
+//! over the table's load factor (6 to 11) for the look-up, which holds slots only.
 //!
 //! # Invariants
 //!

@@ -76,13 +76,13 @@ impl LoginError {
     }
 }
 
-/// The engine holds as many users (2^30), sessions (2^31) or logged-in devices (2^32) as its tables
+/// The engine holds as many users (2^30 - 1), sessions (2^31) or logged-in devices (2^32) as its tables
 /// can name.
 ///
 /// A host that comes near runs one engine per partition of users. Nothing has changed.
 #[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine is full: it holds at most 2^30 users and 2^31 sessions")]
+#[error("the engine is full: it holds fewer than 2^30 users and at most 2^31 sessions")]
 pub struct EngineFull;
 
 impl EngineFull {

@@ -128,8 +128,8 @@ pub struct NotASessionId(pub u64);
 
 /// The host's name for one installation, unique within user and platform.
 ///
-/// The engine never looks inside: every text is allowed, the empty one too. It is 16 bytes: texts of
-/// up to 14 bytes are kept in place, longer ones on the heap.
+/// The engine never looks inside: every text is allowed, the empty one too. It is 16 bytes: texts
+/// of up to 14 bytes are kept in place, longer ones on the heap.
 ///
 /// # Examples
 ///

@@ -1,16 +1,16 @@
 //! Deadlines in exact order: a hierarchical wheel that knows nothing of users.
 //!
 //! An owner has at most one entry. An entry never fires later than asked but may fire earlier: the
-//! owner then says what its deadline really is and is put back ([`Wheel::arm`]), or that it has none.
-//! So a deadline that moves away, as with every heartbeat, or is off, costs nothing until the old
-//! one is reached; and an owner that has a new one by then finds its entry there.
+//! owner then says what its deadline really is and is put back ([`Wheel::arm`]), or that it has
+//! none. So a deadline that moves away, as with every heartbeat, or is off, costs nothing until the
+//! old one is reached; and an owner that has a new one by then finds its entry there.
 //!
 //! # Layout
 //!
-//! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms, and its
-//! 255 next ones are in use: a ring, so that a minute is always two levels away, wherever it begins.
-//! A level exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in the table of
-//! places by which it is found when its deadline comes nearer.
+//! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms, and
+//! its 255 next ones are in use: a ring, so that a minute is always two levels away, wherever it
+//! begins. A level exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in
+//! the table of places by which it is found when its deadline comes nearer.
 //!
 //! # Invariants
 //!
@@ -183,8 +183,8 @@ impl Wheel {
 
     /// Takes out the next owner that is due, and moves the wheel to its moment, no later than
     /// `until`. On the way it puts back those whose `deadline` is later than their entry, and drops
-    /// those that have none. Takes at most `budget` entries out, and counts them off. `call_for` reads
-    /// something of what `deadline` will need.
+    /// those that have none. Takes at most `budget` entries out, and counts them off. `call_for`
+    /// reads something of what `deadline` will need.
     ///
     /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
     pub(crate) fn pop(
@@ -226,8 +226,8 @@ impl Wheel {
         None
     }
 
-    /// Calls for what some that are popped next will need, and returns how many they are: in a loop of
-    /// few instructions the processor waits for many of them at once.
+    /// Calls for what some that are popped next will need, and returns how many they are: in a loop
+    /// of few instructions the processor waits for many of them at once.
     fn call_for_coming(&self, level: u8, slot: usize, call_for: impl Fn(Owner) -> u64) -> usize {
         const COMING_MAX: usize = 32;
         let entries = &self.levels[usize::from(level)].slots[slot];

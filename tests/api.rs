@@ -230,7 +230,7 @@ fn every_error_has_a_code_and_a_text() {
     }
     assert_eq!(
         EngineFull.to_string(),
-        "the engine is full: it holds at most 2^30 users and 2^31 sessions"
+        "the engine is full: it holds fewer than 2^30 users and at most 2^31 sessions"
     );
     assert_eq!(UnknownSession.to_string(), "the session has ended or was never there");
     assert_eq!("Web".parse::<Platform>(), Err(UnknownPlatform));

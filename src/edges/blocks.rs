@@ -110,8 +110,8 @@ impl Blocks {
         len < self.len_min(number)
     }
 
-    /// Takes the entry at a place out, and the last one takes its place; tells whether the block has
-    /// become too large.
+    /// Takes the entry at a place out, and the last one takes its place; tells whether the block
+    /// has become too large.
     #[inline]
     pub(super) fn swap_remove(&mut self, number: u32, at: usize) -> bool {
         let words = self.words_mut(number);
