@@ -64,7 +64,7 @@ impl Options {
         }
         let (count, with_rival) = match (is_test, is_quick) {
             (true, _) => (1, 1),
-            (_, true) => (7, 3),
+            (_, true) => (5, 2),
             _ => (25, 9),
         };
         let rounds = Rounds { count, with_rival };
@@ -76,7 +76,8 @@ impl Options {
     fn rounds_of(&self, row: &str) -> Rounds {
         let is_quick = self.rounds.count < 10;
         match row {
-            "H" | "E1" | "J" => self.rounds.at_most(if is_quick { 1 } else { 5 }),
+            "H" | "E1" | "J" if is_quick => Rounds { count: 3, with_rival: 1 },
+            "H" | "E1" | "J" => self.rounds.at_most(5),
             "I" | "E2" => self.rounds.at_most(if is_quick { 3 } else { 9 }),
             _ => self.rounds,
         }
@@ -175,10 +176,13 @@ fn fold_growth(figures: &mut Vec<Figure>) {
 /// Measures C. The floor of an edge is a number of 4 bytes at each end.
 fn measure_memory(options: &Options) -> Vec<Figure> {
     let scale = &options.scale;
-    let members = scale.users / if options.rounds.count < 10 { 50 } else { 10 };
+    let (members, watchers) = match scale.is_quick {
+        true => (scale.users / 50, scale.users / 4),
+        false => (scale.users / 10, scale.users),
+    };
     let rows = [
         ("C1", Load::Community, members, 2.0, 2.3),
-        ("C2", Load::Crowd, scale.users, 4.0, 2.5),
+        ("C2", Load::Crowd, watchers, 4.0, 2.5),
         ("C3", Load::Users, scale.users, 128.0, 2.5),
     ];
     let mut figures = Vec::new();

@@ -76,8 +76,8 @@ impl LoginError {
     }
 }
 
-/// The engine holds as many users (2^30 - 1), sessions (2^31) or logged-in devices (2^32) as its tables
-/// can name.
+/// The engine holds as many users (2^30 - 1), sessions (2^31) or logged-in devices (2^32) as its
+/// tables can name.
 ///
 /// A host that comes near runs one engine per partition of users. Nothing has changed.
 #[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]

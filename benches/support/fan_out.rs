@@ -210,7 +210,7 @@ impl Scattered {
         let mut random = Random::new(3);
         let order = random.shuffled(users);
         let mut targets = random.shuffled(users);
-        targets.truncate(scale.of(1_000_000) / watchers);
+        targets.truncate(scale.of(if scale.is_quick { 300_000 } else { 1_000_000 }) / watchers);
         let mut lists = vec![Vec::new(); users];
         for (nth, &target) in targets.iter().enumerate() {
             let list: &mut Vec<u32> = &mut lists[target as usize];

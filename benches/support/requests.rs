@@ -260,7 +260,7 @@ struct Texts {
 
 impl Texts {
     fn new(scale: &Scale) -> Self {
-        let users = scale.users;
+        let users = if scale.is_quick { scale.users / 4 } else { scale.users };
         let names = Names::of_community(users, scale.of(5_000).max(2 * LIST));
         let id = |user: u32| format!("user{user:07}");
         let mut engine = Engine::new(calm().build().expect("the configuration is valid"));
