@@ -233,7 +233,7 @@ fn print_table(figures: &[Figure]) {
         let verdict = if bound.iter().all(|figure| figure.is_met()) {
             met += 1;
             "met"
-        } else if bound.iter().all(|figure| figure.is_met() || figure.is_beyond()) {
+        } else if bound.iter().all(|figure| figure.is_met_within_reach()) {
             missed += 1;
             beyond += 1;
             "missed, beyond the floor's reach"

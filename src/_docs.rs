@@ -2,8 +2,12 @@
 //!
 //! - [`rules`]: what the engine does, clause by clause. Everything else cites it.
 //! - [`design`]: how it is built, what it costs, and what was rejected.
+//! - [`benchmarks`]: how fast and how small it is, and where it does not win.
 //! - [`trace`]: the format in which behaviour is recorded and replayed.
 //! - [`guide`]: embedding it in a server, choosing policies and limits, what to persist.
+
+#[doc = include_str!("_docs/benchmarks.md")]
+pub mod benchmarks {}
 
 #[doc = include_str!("_docs/design.md")]
 pub mod design {}

@@ -20,31 +20,47 @@ struct Bar {
     label: String,
     value: f64,
     target: Option<f64>,
-    is_met: bool,
+    colour: &'static str,
 }
+
+const MET: &str = "#3a8fd0";
+const MISSED: &str = "#d0743a";
+/// Missed by the floor itself.
+const BEYOND: &str = "#9aa4ae";
 
 /// Draws all figures that are ratios. The colours are readable on light and dark ground.
 pub fn draw(figures: &[Figure]) -> String {
-    let bars = |value: fn(&Figure) -> Option<f64>, target: fn(&Figure) -> Option<f64>| {
+    let by_floor = |figure: &Figure| {
+        let value = figure.times_floor?.middle;
+        let colour = if figure.floor_max.is_some_and(|max| value > max) { MISSED } else { MET };
+        Some((value, figure.floor_max, colour))
+    };
+    let by_rival = |figure: &Figure| {
+        let value = figure.times_rival?.middle;
+        let colour = match figure.rival_min {
+            Some(min) if value < min && figure.is_beyond() => BEYOND,
+            Some(min) if value < min => MISSED,
+            _ => MET,
+        };
+        Some((value, figure.rival_min, colour))
+    };
+    type Read<'a> = &'a dyn Fn(&Figure) -> Option<(f64, Option<f64>, &'static str)>;
+    let bars = |read: Read<'_>| {
         let bars = figures.iter().filter(|figure| figure.is_bound()).filter_map(|figure| {
             let label = format!("{} {}", figure.row, figure.name);
-            Some(Bar {
-                label,
-                value: value(figure)?,
-                target: target(figure),
-                is_met: figure.is_met(),
-            })
+            let (value, target, colour) = read(figure)?;
+            Some(Bar { label, value, target, colour })
         });
         bars.collect()
     };
     let panels = [
         Panel {
             title: "Times the floor: the least work that any program must do (less is better)",
-            bars: bars(|f| f.times_floor.map(|times| times.middle), |f| f.floor_max),
+            bars: bars(&by_floor),
         },
         Panel {
             title: "Times faster, or smaller, than a hash-map engine (more is better)",
-            bars: bars(|f| f.times_rival.map(|times| times.middle), |f| f.rival_min),
+            bars: bars(&by_rival),
         },
     ];
     let height: f64 = panels.iter().map(Panel::height).sum();
@@ -99,7 +115,7 @@ impl Panel<'_> {
         }
         for (nth, bar) in self.bars.iter().enumerate() {
             let y = first + STEP * nth as f64;
-            let colour = if bar.is_met { "#3a8fd0" } else { "#d0743a" };
+            let colour = bar.colour;
             let middle = y + BAR - 2.0;
             svg += &format!(
                 "<text x=\"{:.1}\" y=\"{middle:.1}\" text-anchor=\"end\">{}</text>\n\
@@ -123,7 +139,7 @@ impl Panel<'_> {
         }
         svg += &format!(
             "<text x=\"{LABELS}\" y=\"{:.1}\">The upright mark is the target; orange misses \
-             it.</text>\n",
+             it, grey as the floor itself does.</text>\n",
             last + 16.0
         );
         svg

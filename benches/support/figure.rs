@@ -47,15 +47,18 @@ impl Figure {
         by_floor && by_rival && self.absolute.is_none_or(|(value, max, _)| value <= max)
     }
 
-    /// Whether all that is missed is a ratio to the rival that the floor itself does not reach, in
-    /// the same run: then no program does.
+    /// Whether the floor itself misses the ratio to the rival, in the same run: then every program
+    /// does.
     pub fn is_beyond(&self) -> bool {
-        let floor_by_rival = self
-            .times_floor
-            .zip(self.times_rival)
-            .map(|(floor, rival)| floor.middle * rival.middle);
-        let is_beyond = floor_by_rival.zip(self.rival_min).is_some_and(|(ratio, min)| ratio < min);
-        is_beyond && Self { rival_min: None, ..self.clone() }.is_met()
+        let ratios = self.times_floor.zip(self.times_rival);
+        let by_floor = ratios.map(|(floor, rival)| floor.middle * rival.middle);
+        by_floor.zip(self.rival_min).is_some_and(|(ratio, min)| ratio < min)
+    }
+
+    /// Whether all that is demanded is there, but for what is beyond the floor itself.
+    pub fn is_met_within_reach(&self) -> bool {
+        let rival_min = self.rival_min.filter(|_| !self.is_beyond());
+        Self { rival_min, ..self.clone() }.is_met()
     }
 
     /// What stands in the floor's column: the ratio, or the value that is bounded by itself.

@@ -112,8 +112,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(users named × length of the list) at worst; in practice a look-up and a scan of a few
-    /// hundred entries for each user.
+    /// O(users named + length of the list) expected; O(users named × length of the list) if anybody
+    /// is evicted.
     pub fn subscribe(
         &mut self,
         now: Timestamp,
@@ -161,8 +161,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(users named × length of the list) at worst; in practice a look-up and two scans of a few
-    /// hundred entries for each user.
+    /// O(users named + length of the list) expected, and for each user who was in the list a scan
+    /// of his watchers, up to 255 of them, or a look-up in their index.
     pub fn unsubscribe(
         &mut self,
         now: Timestamp,
@@ -203,7 +203,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(length of the list), with a scan of a few hundred entries for each user in it.
+    /// O(length of the list), and for each user in it a scan of his watchers, up to 255 of them, or
+    /// a look-up in their index.
     pub fn unsubscribe_all(
         &mut self,
         now: Timestamp,
