@@ -59,6 +59,19 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         slot.copied().map(UserSlot)
     }
 
+    /// Returns who is probably meant, without a look at his id, or `None` if nobody can be.
+    #[inline]
+    pub(crate) fn candidate(&self, id: &U::Borrowed) -> Option<UserSlot> {
+        let hash = self.hasher.hash_one(id);
+        self.table.iter_hash(hash).next().copied().map(UserSlot)
+    }
+
+    /// Finds a known user who is probably the candidate.
+    #[inline]
+    pub(crate) fn confirm(&self, candidate: UserSlot, id: &U::Borrowed) -> Option<UserSlot> {
+        if self.ids.get(candidate.0).borrow() == id { Some(candidate) } else { self.find(id) }
+    }
+
     /// Makes a user known who is not. Amortised O(1). `None` if there is no room.
     pub(crate) fn admit(&mut self, id: &U::Borrowed) -> Option<UserSlot> {
         let owned = U::from_borrowed(id);

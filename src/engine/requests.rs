@@ -214,12 +214,18 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.unsubscribe(now, session, nobody).map(|_| ())
     }
 
-    /// Finds those of the users whom a request names who are known, all of them in one go: so the
-    /// processor waits for many of them at once.
+    /// Finds those of the users whom a request names who are known, all of them in one go, and first
+    /// without a look at their ids: so the processor waits for many of them at once.
     fn look_up(&self, users: &[impl Borrow<U::Borrowed>]) -> SmallVec<[Option<UserSlot>; 4]> {
-        let find = |user| self.directory.find(user);
         let users = users.iter().map(Borrow::borrow);
-        users.map(|user| if self.is_valid(user) { find(user) } else { None }).collect()
+        let candidate = |user| self.directory.candidate(user);
+        let candidates =
+            users.clone().map(|user| if self.is_valid(user) { candidate(user) } else { None });
+        let mut found: SmallVec<[Option<UserSlot>; 4]> = candidates.collect();
+        for (found, user) in found.iter_mut().zip(users) {
+            *found = found.and_then(|candidate| self.directory.confirm(candidate, user));
+        }
+        found
     }
 
     /// Says who a user is whom a request names, and who was found or not: `None` if he exists, but
