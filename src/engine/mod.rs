@@ -10,6 +10,8 @@ mod timers;
 use ::core::fmt;
 use ::core::hash::BuildHasher;
 
+use smallvec::SmallVec;
+
 use crate::config::Config;
 use crate::devices::Device;
 use crate::directory::Directory;
@@ -402,8 +404,23 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// Forgets the users of whom nothing is left (TI-8).
     #[inline]
     fn forget_idle(&mut self) {
-        while let Some(user) = self.core.take_idle() {
-            self.directory.forget(user);
+        if let Some(user) = self.core.take_idle() {
+            self.forget_all(user);
+        }
+    }
+
+    /// Forgets the user, and then all others of whom nothing is left, some at a time.
+    fn forget_all(&mut self, user: UserSlot) {
+        const AT_ONCE: usize = 32;
+        let mut gone = SmallVec::<[UserSlot; AT_ONCE]>::from_slice(&[user]);
+        loop {
+            let others = ::core::iter::from_fn(|| self.core.take_idle());
+            gone.extend(others.take(AT_ONCE - gone.len()));
+            if gone.is_empty() {
+                return;
+            }
+            self.directory.call_for(&gone);
+            gone.drain(..).for_each(|user| self.directory.forget(user));
         }
     }
 
