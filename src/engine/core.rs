@@ -323,7 +323,7 @@ impl Core {
 }
 
 /// As [`Core::session_deadline`], of the parts that it takes.
-#[inline]
+#[inline(always)]
 pub(super) fn session_deadline(
     config: &Config,
     sessions: &Sessions,
@@ -338,6 +338,17 @@ pub(super) fn session_deadline(
     if platform != Platform::MiniProgram {
         return timed_out;
     }
+    earlier_deadline(config, sessions, devices, session, timed_out)
+}
+
+/// Returns when a mini program's session ends, by its absence or by its silence.
+fn earlier_deadline(
+    config: &Config,
+    sessions: &Sessions,
+    devices: &Devices,
+    session: SessionId,
+    timed_out: Option<(Timestamp, CloseReason)>,
+) -> Option<(Timestamp, CloseReason)> {
     let Some(away) = devices.away(sessions.device(session)?) else { return timed_out };
     let after = |since: Option<Timestamp>, timeout| {
         since.and_then(|since| since.checked_add(config.timeout(timeout)))
