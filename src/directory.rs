@@ -89,8 +89,8 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         Some(UserSlot(slot))
     }
 
-    /// Looks for the users in the table, so that the processor waits for many of them at once, before
-    /// they are forgotten one after another.
+    /// Looks for the users in the table, so that the processor waits for many of them at once,
+    /// before they are forgotten one after another.
     pub(crate) fn call_for(&self, users: &[UserSlot]) {
         let candidates = users.iter().map(|user| self.candidate(self.ids.get(user.0).borrow()));
         let read = candidates.fold(0, |read, candidate| read ^ candidate.map_or(0, |user| user.0));

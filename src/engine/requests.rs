@@ -214,8 +214,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.unsubscribe(now, session, nobody).map(|_| ())
     }
 
-    /// Finds those of the users whom a request names who are known, all of them in one go, and first
-    /// without a look at their ids: so the processor waits for many of them at once.
+    /// Finds those of the users whom a request names who are known, all of them in one go, and
+    /// first without a look at their ids: so the processor waits for many of them at once.
     fn look_up(&self, users: &[impl Borrow<U::Borrowed>]) -> SmallVec<[Option<UserSlot>; 4]> {
         let users = users.iter().map(Borrow::borrow);
         let candidate = |user| self.directory.candidate(user);
