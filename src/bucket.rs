@@ -5,7 +5,8 @@
 //! A bucket is 24 bytes: when it was last counted, and how far it is from full, as whole
 //! milliseconds of refilling and a fraction with the rate's `requests` as denominator. At a rate of
 //! n per w ms a token is w/n ms, so every count is exact in integers. A user's three buckets and
-//! their epoch are 80 bytes, from his first request until he is away and they are full.
+//! their epoch are 80 bytes, from his first request until he leaves with full ones, or is
+//! forgotten.
 //!
 //! # Why a history of rates
 //!

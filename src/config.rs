@@ -150,7 +150,8 @@ impl Config {
     }
 
     /// Returns after how much work one [`Engine::handle_timeout`](crate::Engine::handle_timeout)
-    /// stops: each timer looked at, each edge walked or dropped and each device dropped is a unit.
+    /// stops: each timer looked at, each session and edge walked, each edge and device dropped is a
+    /// unit.
     #[must_use]
     pub fn timer_work_max(&self) -> u64 {
         self.values.timer_work_max
@@ -261,8 +262,8 @@ impl ConfigBuilder {
     }
 
     /// Sets after how much work one [`Engine::handle_timeout`](crate::Engine::handle_timeout)
-    /// stops, at least 1: each timer looked at, each edge walked or dropped and each device dropped
-    /// is a unit. Fixed for the life of an engine. Default: 4,096.
+    /// stops, at least 1: each timer looked at, each session and edge walked, each edge and device
+    /// dropped is a unit. Fixed for the life of an engine. Default: 4,096.
     pub fn timer_work_max(mut self, units: u64) -> Self {
         self.values.timer_work_max = units;
         self
@@ -345,8 +346,8 @@ pub struct KickedAway {
 )]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Limit {
-    /// Users in one subscription list (SU-1). Requests scan the list for each user that they name,
-    /// so a limit in the ten thousands is felt. Default: 200.
+    /// Users in one subscription list (SU-1). A request scans the list once, and once for each user
+    /// that it names if anybody is evicted, so a limit in the ten thousands is felt. Default: 200.
     Subscriptions,
     /// Users in one query, duplicates counted (QU-1). Default: 500.
     QueryUsers,

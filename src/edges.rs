@@ -26,14 +26,14 @@ use self::blocks::{Blocks, CLASSES, UNIT};
 
 mod blocks;
 
-/// The other end of an edge: its slot, and which kinds of edge it is.
+// An entry is the slot at the other end of an edge, and which kinds of edge it is.
 pub(crate) const SUBSCRIPTION: u32 = 1 << 31;
 pub(crate) const FRIEND: u32 = 1 << 30;
 pub(crate) const SLOT: u32 = FRIEND - 1;
 const _: () = assert!(UserSlot::COUNT_MAX <= SLOT as usize + 1);
 
 const INLINE_MAX: usize = 2;
-/// How many entries a block has room for: one word of the largest one is its head.
+/// As many words as the largest block has: one of them is its head, and a longer list is a vector.
 const BLOCK_MAX: usize = UNIT << (CLASSES - 1);
 
 /// As many entries as a block has and one more, on their way to another.
@@ -49,7 +49,7 @@ struct Vector {
     index: Option<Box<HashTable<u32>>>,
 }
 
-const _: () = assert!(size_of::<Vector>() == 32);
+const _: () = assert!(size_of::<Vector>() == 4 * size_of::<usize>());
 
 /// Where the entries of a list are.
 enum Place {

@@ -14,7 +14,7 @@ pub(crate) struct Named {
     len: usize,
 }
 
-/// The room, in users, that is never given back.
+/// The room, in entries of the table, that is never given back.
 const ROOM_KEPT: usize = 1 << 12;
 
 impl Named {

@@ -162,8 +162,8 @@ impl Outbox {
     #[inline]
     fn make_room(&mut self) {
         let Self { records, told, displaced, custom_read, .. } = self;
-        // Whichever is beyond it, they are together.
-        let is_much = records.read | told.read | displaced.read | *custom_read > ROOM_KEPT;
+        // Any of them may be; together they are but one comparison.
+        let is_much = records.read + told.read + displaced.read + *custom_read > ROOM_KEPT;
         if records.read > 0 && (is_much || records.waiting() == 0) {
             self.drop_read();
         }
@@ -176,11 +176,13 @@ impl Outbox {
         self.records.clear();
         self.told.clear();
         self.displaced.clear();
-        let used = self.custom.len();
-        self.custom.clear();
-        self.custom_read = 0;
-        if self.custom.capacity() > ROOM_KEPT.max(8 * used) {
-            self.custom.shrink_to(self.custom.capacity() / 2);
+        if self.custom_read > 0 || self.custom.capacity() > ROOM_KEPT {
+            let used = self.custom.len();
+            self.custom.clear();
+            self.custom_read = 0;
+            if self.custom.capacity() > ROOM_KEPT.max(8 * used) {
+                self.custom.shrink_to(self.custom.capacity() / 2);
+            }
         }
     }
 
@@ -239,11 +241,13 @@ impl<T> Flat<T> {
     /// use never allocates.
     #[inline]
     fn clear(&mut self) {
-        let used = self.items.len();
-        self.items.clear();
-        self.read = 0;
-        if self.items.capacity() > ROOM_KEPT {
-            self.shrink(used);
+        if self.read > 0 || self.items.capacity() > ROOM_KEPT {
+            let used = self.items.len();
+            self.items.clear();
+            self.read = 0;
+            if self.items.capacity() > ROOM_KEPT {
+                self.shrink(used);
+            }
         }
     }
 

@@ -17,7 +17,7 @@
 //! # Why no positions
 //!
 //! An entry does not know its place at the other end. Finding it costs a scan of a bounded list
-//! (the watcher's own, or watchers who are too few for an index; 16 entries or more an instruction)
+//! (the watcher's own, or watchers who are too few for an index; several entries an instruction)
 //! or one look-up in the index. In return an edge is 8 bytes instead of 16 to 23, lists stay in age
 //! order by moving memory, and nothing has to be patched when entries move.
 //!

@@ -86,7 +86,7 @@ impl Text {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(&self.0, Kept::Inline(short) if short.len == 0) || self.as_bytes().is_empty()
+        self.as_bytes().is_empty()
     }
 
     #[inline]

@@ -8,9 +8,9 @@
 //! # Layout
 //!
 //! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms, and
-//! its 255 next ones are in use: a ring, so that a minute is always two levels away, wherever it
-//! begins. A level exists from its first use on. An entry is 4 bytes in its slot, and 8 bytes in
-//! the table of places by which it is found when its deadline comes nearer.
+//! the next 256 of them are told apart: a ring, so that a minute is always two levels away,
+//! wherever it begins. A level exists from its first use on. An entry is 4 bytes in its slot, and 8
+//! bytes in the table of places by which it is found when its deadline comes nearer.
 //!
 //! # Invariants
 //!
@@ -155,7 +155,8 @@ impl Wheel {
         if entries.is_empty() {
             occupied[slot / 64] |= 1 << (slot % 64);
             self.busy |= 1 << level;
-            if entries.capacity() == 0 {
+            // Above, a few entries would hold a large buffer for long.
+            if entries.capacity() == 0 && level <= 1 {
                 *entries = self.spare.pop().unwrap_or_default();
             }
         }

@@ -457,3 +457,27 @@ fn an_input_waits_for_all_that_is_due_before_it() {
     assert_eq!(sim.state("u49"), State::Offline);
     assert_eq!((sim.engine.stats().sessions, sim.news().len()), (0, 150));
 }
+
+/// TI-6, BI-3: timers of those who have left wake nobody, but once the host has begun, it is called
+/// until they are gone, so that no input pays for all of them.
+#[test]
+fn timers_of_those_who_left_go_in_small_pieces() {
+    let mut sim = Sim::with(|config| config.timeout(Timeout::Native, 1_000).timer_work_max(10));
+    let sessions: Vec<_> = (0..100).map(|nth| sim.login(&format!("u{nth}/mac/m1"))).collect();
+    for session in sessions {
+        sim.ask(|engine, now| engine.logout(now, session)).expect("the session is live");
+    }
+    sim.news();
+    assert_eq!(sim.engine.poll_timeout(), None);
+    let mut calls = 0;
+    loop {
+        sim.at(5_000).ask(|engine, now| engine.handle_timeout(now));
+        calls += 1;
+        match sim.engine.poll_timeout() {
+            Some(next) => assert!(next <= at(5_000) && calls < 100, "{next:?}, {calls} calls"),
+            None => break,
+        }
+    }
+    assert!(calls >= 10, "{calls} calls");
+    assert_eq!(sim.news().len(), 0);
+}

@@ -31,6 +31,9 @@ use crate::time::Timestamp;
 use crate::timer::{Batch, Owner, Wheel};
 use crate::user::{Armed, Forgetting, NOTE_MS, NOTES_MAX, Users};
 
+/// The room, in users, that a buffer never gives back.
+const ROOM_KEPT: usize = 4_096;
+
 /// Everything but the users' ids.
 #[derive(Clone, Debug)]
 pub(super) struct Core {
@@ -192,6 +195,7 @@ impl Core {
     /// Notes the same of all in the buffer of other ends, and empties it.
     pub(super) fn note_others_idle(&mut self) {
         self.idle.append(&mut self.others);
+        self.others.shrink_to(ROOM_KEPT);
     }
 
     /// Takes the next user of whom nothing is left: he is to be forgotten (TI-8).
@@ -202,6 +206,9 @@ impl Core {
                 self.users.forget(user);
                 return Some(user);
             }
+        }
+        if self.idle.capacity() > ROOM_KEPT {
+            self.idle.shrink_to(ROOM_KEPT);
         }
         None
     }

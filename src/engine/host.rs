@@ -214,7 +214,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     ///
     /// # Complexity
     ///
-    /// O(1); a change of a rate also converts the buckets of one in 512 users.
+    /// O(1); a change of a rate also converts the buckets of one in 512 users, each by as many
+    /// changes as there were since it was full, up to about a thousand.
     ///
     /// # Examples
     ///

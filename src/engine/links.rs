@@ -219,8 +219,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     }
 }
 
-/// Devices that one step takes away: rarely more than a few.
-type Taken = SmallVec<[DeviceSlot; 8]>;
+/// Devices that one step takes away, with their sessions: rarely more than a few.
+type Taken = SmallVec<[(DeviceSlot, Option<SessionId>); 8]>;
 
 impl Core {
     /// Spends the note that the device was kicked while away, if there is one; tells whether the
@@ -255,7 +255,9 @@ impl Core {
         let before = self.state(user);
         let head = self.users.devices(user);
         if let Some(old) = self.devices.find(head, platform, &device) {
-            self.close(now, user, old, CloseReason::Replaced);
+            let link = self.links_of(user).find(|&(slot, ..)| slot == old);
+            let session = link.and_then(|(.., session)| session);
+            self.close(now, user, old, session, CloseReason::Replaced);
             self.unlink_device(user, old);
         }
         let displaced = self.displace(now, user, platform);
@@ -266,51 +268,54 @@ impl Core {
         self.arm_session(session);
         self.register(user);
         self.outbox.event(now, user, device, Action::Login, Reason::Register, &displaced);
-        self.finish_step(now, user, before, false);
+        self.finish_step(now, user, before);
         session
     }
 
     /// Takes away all whom a newcomer on `platform` displaces, earliest login first (ML-6, ML-9).
-    fn displace(&mut self, now: Timestamp, user: UserSlot, platform: Platform) -> Taken {
+    fn displace(
+        &mut self,
+        now: Timestamp,
+        user: UserSlot,
+        platform: Platform,
+    ) -> SmallVec<[DeviceSlot; 8]> {
         if self.users.devices(user) == DeviceSlot::NONE {
-            return Taken::new();
+            return SmallVec::new();
         }
-        let others = self.devices_of(user);
         let mut plan = Displacement::new(
             self.config.policy(),
             platform,
             self.config.max_instances(platform),
-            others.clone().map(|(_, other)| other.platform()),
+            self.devices_of(user).map(|(_, other)| other.platform()),
         );
-        let displaced: Taken = others
-            .filter(|(_, other)| plan.takes(other.platform()))
-            .map(|(slot, _)| slot)
-            .collect();
-        for &slot in &displaced {
-            if !self.close(now, user, slot, CloseReason::Kicked { by: platform }) {
+        let others = self.links_of(user);
+        let displaced = others.filter(|(_, other, _)| plan.takes(other.platform()));
+        let displaced: Taken = displaced.map(|(slot, _, session)| (slot, session)).collect();
+        for &(slot, session) in &displaced {
+            if session.is_none() {
                 let other = self.devices.get(slot);
                 let (platform, id) = (other.platform(), other.id.clone());
                 self.users.make_extras(user).notes.make(now, platform, id);
             }
+            self.close(now, user, slot, session, CloseReason::Kicked { by: platform });
             self.unlink_device(user, slot);
         }
-        displaced
+        displaced.into_iter().map(|(slot, _)| slot).collect()
     }
 
-    /// Ends the device's session and tells the host to close its link (LV-6); `false` if it has
-    /// none.
+    /// Ends the session of a device, if it has one, and tells the host to close its link (LV-6).
     fn close(
         &mut self,
         now: Timestamp,
         user: UserSlot,
         device: DeviceSlot,
+        session: Option<SessionId>,
         reason: CloseReason,
-    ) -> bool {
-        let link = self.links_of(user).find(|&(slot, ..)| slot == device);
-        let Some(session) = link.and_then(|(.., session)| session) else { return false };
-        self.end_session(user, session);
-        self.outbox.close(now, session, device, reason);
-        true
+    ) {
+        if let Some(session) = session {
+            self.end_session(user, session);
+            self.outbox.close(now, session, device, reason);
+        }
     }
 
     /// Ends a live session: by the engine, with the reason for the host, or by host or client. A
@@ -336,7 +341,7 @@ impl Core {
             self.unlink_device(user, slot);
         }
         self.outbox.event(now, user, slot, action, reason, &[]);
-        self.finish_step(now, user, before, false)
+        self.finish_step(now, user, before)
     }
 
     /// Puts a mini program in the background, or notes that it was left (LV-3). Elsewhere nothing
@@ -363,7 +368,7 @@ impl Core {
     pub(super) fn force_out(&mut self, now: Timestamp, user: UserSlot, scope: &Scope) {
         let before = self.state(user);
         self.take_away(now, user, scope, CloseReason::Forced, Reason::Forced);
-        self.finish_step(now, user, before, false);
+        self.finish_step(now, user, before);
     }
 
     /// Takes everything away from the user and erases what is known of him (AC-3).
@@ -372,7 +377,7 @@ impl Core {
         self.take_away(now, user, &Scope::All, CloseReason::Removed, Reason::Removed);
         self.users.erase(user);
         if before != State::Offline {
-            self.tell(now, user, State::Offline);
+            self.tell(now, user, State::Offline, None);
         }
         self.arm_user(user);
         self.relations.remove_user(user, &mut self.others);
@@ -390,13 +395,14 @@ impl Core {
         close: CloseReason,
         reason: Reason,
     ) {
-        let covered =
-            self.devices_of(user).filter(|(_, device)| scope.covers(device.platform(), &device.id));
-        let taken: Taken = covered.map(|(slot, _)| slot).collect();
-        for &slot in &taken {
-            self.close(now, user, slot, close);
+        let covered = self
+            .links_of(user)
+            .filter(|(_, device, _)| scope.covers(device.platform(), &device.id));
+        let taken: Taken = covered.map(|(slot, _, session)| (slot, session)).collect();
+        for &(slot, session) in &taken {
+            self.close(now, user, slot, session, close);
         }
-        for &slot in &taken {
+        for &(slot, _) in &taken {
             self.outbox.event(now, user, slot, Action::Logout, reason, &[]);
             self.unlink_device(user, slot);
         }

@@ -8,20 +8,15 @@ use crate::time::Timestamp;
 
 impl Core {
     /// Ends a step that touched the user, whose state was `before`: arms and cancels what his state
-    /// entails, and gives the step's one status output if anything changed. Returns how many
-    /// sessions and edges that took.
-    pub(super) fn finish_step(
-        &mut self,
-        now: Timestamp,
-        user: UserSlot,
-        before: State,
-        mut custom_changed: bool,
-    ) -> usize {
+    /// entails, and gives the step's one status output if it is another. Returns how many sessions
+    /// and edges that took.
+    pub(super) fn finish_step(&mut self, now: Timestamp, user: UserSlot, before: State) -> usize {
         let after = self.state(user);
+        let mut work = 0;
         if before != after {
-            custom_changed |= self.change_state(now, user, before, after);
+            self.change_state(now, user, before, after);
+            work = self.tell(now, user, after, None);
         }
-        let work = if before != after || custom_changed { self.tell(now, user, after) } else { 0 };
         if after == State::Offline {
             self.note_idle(user);
         }
@@ -29,14 +24,8 @@ impl Core {
     }
 
     /// Arms and cancels what a change of state entails (ST-6, ST-7, SU-9), and clears the custom
-    /// status of one who leaves Online (CS-3); tells whether there was one.
-    fn change_state(
-        &mut self,
-        now: Timestamp,
-        user: UserSlot,
-        before: State,
-        after: State,
-    ) -> bool {
+    /// status of one who leaves Online (CS-3).
+    fn change_state(&mut self, now: Timestamp, user: UserSlot, before: State, after: State) {
         let leaves_online = before == State::Online;
         let mut clearing = None;
         if leaves_online && self.relations.has_subscriptions(user) {
@@ -54,26 +43,31 @@ impl Core {
             }
         }
         if users.extras(user).is_none() && clearing.is_none() && push_expiry.is_none() {
-            return false;
+            return;
         }
         let extras = users.make_extras(user);
         extras.push_expiry = push_expiry;
         if leaves_online || after == State::Online {
             extras.clearing = clearing;
         }
-        let had_custom = leaves_online && !extras.custom.is_empty();
         if leaves_online {
             extras.custom.assign("");
         }
         self.arm_user(user);
-        had_custom
     }
 
-    /// Gives a status output to the user's own sessions and those of his watchers (NO-2, NO-4).
-    /// Returns how many sessions and edges that took.
-    pub(super) fn tell(&mut self, now: Timestamp, user: UserSlot, state: State) -> usize {
+    /// Gives a status output, with his custom status as it is or as the caller has it at hand, to
+    /// the user's own sessions and those of his watchers (NO-2, NO-4). Returns how many sessions
+    /// and edges that took.
+    pub(super) fn tell(
+        &mut self,
+        now: Timestamp,
+        user: UserSlot,
+        state: State,
+        custom: Option<&str>,
+    ) -> usize {
         let Self { outbox, reach, relations, users, kinds, .. } = self;
-        let custom = users.custom(user);
+        let custom = custom.unwrap_or_else(|| users.custom(user));
         let (own, watchers) = (reach.of(user), relations.watchers(user));
         outbox.status(now, user, state, custom, |told| {
             // Nearly always a single one.

@@ -282,12 +282,13 @@ impl Core {
         if bytes > limit {
             return Err(SetStatusError::TooLong { bytes, limit });
         }
-        let known = self.users.extras(user).map_or(&[][..], |extras| extras.custom.as_bytes());
-        let is_new = known != custom.as_bytes();
-        let Some(device) = self.sessions.device(session).filter(|_| is_new) else {
-            return Ok(());
-        };
-        self.users.make_extras(user).custom.assign(custom);
+        let Some(device) = self.sessions.device(session) else { return Ok(()) };
+        match self.users.extras_mut(user) {
+            Some(extras) if extras.custom.as_bytes() == custom.as_bytes() => return Ok(()),
+            Some(extras) => extras.custom.assign(custom),
+            None if custom.is_empty() => return Ok(()),
+            None => self.users.make_extras(user).custom.assign(custom),
+        }
         self.outbox.event(
             now,
             user,
@@ -296,7 +297,7 @@ impl Core {
             Reason::SetCustomStatus,
             &[],
         );
-        self.finish_step(now, user, State::Online, true);
+        self.tell(now, user, State::Online, Some(custom));
         Ok(())
     }
 

@@ -36,8 +36,10 @@ impl Core {
 
     /// Returns when the engine next wants to be called (TI-6).
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
-        // Timers of what has ended stay in the wheel, but nobody need be woken for them alone.
-        if self.timer_count() > 0 { self.next_pop() } else { None }
+        // Timers of what has ended stay in the wheel. Nobody need be woken for them alone, but who
+        // is awake goes on until those that are due are gone, so that no input pays for all.
+        let is_wanted = self.timer_count() > 0 || self.due_from <= self.latest;
+        if is_wanted { self.next_pop() } else { None }
     }
 
     /// Returns how many timers are pending.
@@ -141,7 +143,7 @@ impl Core {
                 self.unlink_device(user, self.users.devices(user));
                 work += 1;
             }
-            work += self.finish_step(at, user, before, false);
+            work += self.finish_step(at, user, before);
             self.arm_user(user);
             return work;
         }
