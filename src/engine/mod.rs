@@ -404,7 +404,10 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     }
 
     /// Forgets the users of whom nothing is left (TI-8).
-    #[inline]
+    ///
+    /// Never inline: it would keep [`Engine::enter`] from being so, and heartbeats need nothing of
+    /// it.
+    #[inline(never)]
     fn forget_idle(&mut self) {
         if let Some(user) = self.core.take_idle() {
             self.forget_all(user);
