@@ -397,9 +397,14 @@ impl Relations {
     fn let_go(&mut self, watcher: UserSlot, targets: &[UserSlot], with_friends: bool) {
         if with_friends {
             for &target in targets {
-                match self.place(watcher, target).map(|at| self.watchers(target)[at] & EITHER) {
-                    Some(EITHER) => self.mark(watcher, target, |entry| entry & !SUBSCRIPTION),
-                    _ => self.unlink(watcher, target),
+                let Some(at) = self.place(watcher, target) else { continue };
+                let list = &mut self.ends[target.index()].watchers;
+                let entry = &mut self.edges.entries_mut(list)[at];
+                if *entry & FRIEND != 0 {
+                    *entry &= !SUBSCRIPTION;
+                } else {
+                    self.edges.swap_remove(list, at);
+                    self.count -= 1;
                 }
             }
         } else {

@@ -481,3 +481,17 @@ fn timers_of_those_who_left_go_in_small_pieces() {
     assert!(calls >= 10, "{calls} calls");
     assert_eq!(sim.news().len(), 0);
 }
+
+/// TI-6, SU-9: when a list has run empty by itself, nothing is pending for it.
+#[test]
+fn a_list_that_ran_empty_is_not_cleared() {
+    let mut sim = Sim::with(|config| config);
+    let ann = sim.login("ann/web/w1");
+    sim.watch(ann, &["bob"]);
+    sim.ask(|engine, now| engine.add_friend(now, "ann", "cat")).expect("both are valid");
+    sim.ask(|engine, now| engine.logout(now, ann)).expect("the session is live");
+    let timers = sim.engine.stats().timers;
+    sim.ask(|engine, now| engine.remove_user(now, "bob")).expect("bob is valid");
+    assert_eq!(sim.engine.stats().timers, timers - 1);
+    assert_eq!(sim.engine.check_invariants(), Ok(()));
+}

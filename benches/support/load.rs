@@ -16,6 +16,7 @@ use presence_engine::{
 };
 
 use super::Random;
+use super::floors::gather_present;
 use super::measure::{Sample, timed};
 use super::rival::{Rival, Rules};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
@@ -195,6 +196,36 @@ impl Day {
         (sample, told)
     }
 
+    /// The least: users found by their ids, edges appended, and those who are online gathered when
+    /// somebody comes or goes, one session of each. It knows no devices, states, limits or timers.
+    fn floor(&self) -> Sample {
+        let mut people = People::default();
+        let mut links = vec![None; self.links];
+        let mut told = Vec::new();
+        timed(self.steps.len(), || {
+            for &step in &self.steps {
+                match step {
+                    Step::AddFriend { owner, friend } => {
+                        let (owner, friend) = (people.slot(owner), people.slot(friend));
+                        people.watchers[friend as usize].push(owner);
+                    }
+                    Step::Login { link, device, .. } => {
+                        let slot = people.slot(device.user);
+                        if links[link as usize].replace(slot).is_none() {
+                            people.count(slot, 1, u64::from(link) + 1, &mut told);
+                        }
+                    }
+                    Step::LinkClosed { link, .. } => {
+                        if let Some(slot) = links[link as usize].take() {
+                            people.count(slot, -1, 0, &mut told);
+                        }
+                    }
+                }
+                black_box(&told);
+            }
+        })
+    }
+
     fn rival(&self) -> (Sample, usize) {
         let rules = Rules {
             instances_max: INSTANCES as usize,
@@ -221,6 +252,38 @@ impl Day {
             }
         });
         (sample, told)
+    }
+}
+
+/// Whom the floor knows.
+#[derive(Default)]
+struct People {
+    slots: HashMap<u64, u32, FixedState>,
+    watchers: Vec<Vec<u32>>,
+    /// A session of each who is online.
+    table: Vec<u64>,
+    /// How many he has.
+    counts: Vec<i8>,
+}
+
+impl People {
+    fn slot(&mut self, id: u64) -> u32 {
+        *self.slots.entry(id).or_insert_with(|| {
+            self.watchers.push(Vec::new());
+            self.table.push(0);
+            self.counts.push(0);
+            (self.table.len() - 1) as u32
+        })
+    }
+
+    /// Counts a user's sessions, and tells his watchers if he comes or goes.
+    fn count(&mut self, slot: u32, by: i8, session: u64, told: &mut Vec<u64>) {
+        let count = &mut self.counts[slot as usize];
+        *count += by;
+        if *count == i8::from(by > 0) {
+            self.table[slot as usize] = session;
+            gather_present(&self.table, &self.watchers[slot as usize], told);
+        }
     }
 }
 
@@ -255,7 +318,7 @@ struct Load {
 impl Scene for Load {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
         let (sample, told) = match contender {
-            Contender::Floor => return None,
+            Contender::Floor => return Some(self.day.floor()),
             Contender::Engine => self.day.engine(),
             Contender::Rival => self.day.rival(),
         };

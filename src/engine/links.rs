@@ -381,8 +381,20 @@ impl Core {
         }
         self.arm_user(user);
         self.relations.remove_user(user, &mut self.others);
+        for nth in 0..self.others.len() {
+            self.drop_needless_clearing(self.others[nth]);
+        }
         self.note_others_idle();
         self.note_idle(user);
+    }
+
+    /// Calls off the clearing of a list that has run empty before (SU-9).
+    fn drop_needless_clearing(&mut self, user: UserSlot) {
+        let Some(extras) = self.users.extras_mut(user) else { return };
+        if extras.clearing.is_some() && !self.relations.has_subscriptions(user) {
+            extras.clearing = None;
+            self.arm_user(user);
+        }
     }
 
     /// Closes the links of the devices that `scope` covers, gives their events, and takes them out
