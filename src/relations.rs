@@ -205,6 +205,9 @@ impl Relations {
         targets: &[UserSlot],
         dropped: &mut Vec<UserSlot>,
     ) {
+        if targets.is_empty() {
+            return;
+        }
         let Self { ends, edges, named, moved, .. } = self;
         named.name(targets);
         let list = &mut ends[watcher.index()].watched;

@@ -100,8 +100,8 @@ impl Level {
             return Some(from / 64 * 64 + after.trailing_zeros() as usize);
         }
         // At the end that word again, as the slots before `from` are the last.
-        let words = (1..=WORDS).map(|nth| (from / 64 + nth) % WORDS);
-        let word = words.into_iter().find(|&word| self.occupied[word] != 0)?;
+        let mut words = (1..=WORDS).map(|nth| (from / 64 + nth) % WORDS);
+        let word = words.find(|&word| self.occupied[word] != 0)?;
         Some(word * 64 + self.occupied[word].trailing_zeros() as usize)
     }
 }

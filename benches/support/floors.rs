@@ -1,5 +1,9 @@
 //! The floors: the least work that any program must do for the same effect, by any layout.
 
+use core::hint::black_box;
+
+use super::measure::{Sample, timed};
+
 /// The floor of a fan-out: 8-byte session ids gathered from a table through a dense list of 4-byte
 /// slots, and written down.
 #[inline(never)]
@@ -49,10 +53,18 @@ pub fn gather_spans(spans: &[(u32, u32)], flat: &[u64], slots: &[u32], told: &mu
 
 /// The floor of a heartbeat, and of a token bucket: one store to one user's 8 bytes.
 #[inline(never)]
-pub fn store(table: &mut [u64], slots: &[u32], value: u64) {
+fn store(table: &mut [u64], slots: &[u32], value: u64) {
     for &slot in slots {
         table[slot as usize] = value;
     }
+}
+
+/// Times a [`store`] to everybody.
+pub fn timed_stores(table: &mut [u64], slots: &[u32], value: u64) -> Sample {
+    timed(slots.len(), || {
+        store(table, slots, value);
+        black_box(&table);
+    })
 }
 
 /// Edges that can only be appended, by slots: the floor of a subscription. Lists are as long as

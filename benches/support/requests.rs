@@ -9,7 +9,7 @@ use presence_engine::{
 };
 
 use super::Random;
-use super::floors::{Edges, store};
+use super::floors::{Edges, timed_stores};
 use super::measure::{Sample, timed};
 use super::naive::Naive;
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
@@ -374,10 +374,7 @@ impl Scene for Renewals {
         self.rounds[contender as usize] += 1;
         let units = names.units();
         Some(match contender {
-            Contender::Floor => timed(slots.len(), || {
-                store(table, slots, part as u64);
-                black_box(&table);
-            }),
+            Contender::Floor => timed_stores(table, slots, part as u64),
             Contender::Engine => timed(units, || {
                 for (at, watcher, from) in names.requests(part) {
                     let session = world.sessions[watcher as usize];
@@ -441,10 +438,7 @@ impl Scene for Buckets {
         world.now = Timestamp::from_millis(world.now.as_millis() + 1);
         let now = world.now;
         Some(match contender {
-            Contender::Floor => timed(slots.len(), || {
-                store(table, slots, now.as_millis());
-                black_box(&table);
-            }),
+            Contender::Floor => timed_stores(table, slots, now.as_millis()),
             Contender::Engine => {
                 let engine = &mut world.engine;
                 let mut ask = |is_checked| match self.is_admitted {

@@ -5,7 +5,7 @@ use core::hint::black_box;
 use presence_engine::{SessionId, Timestamp};
 
 use super::Random;
-use super::floors::{gather, store};
+use super::floors::{gather, timed_stores};
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{RivalWorld, World};
@@ -70,10 +70,7 @@ impl Scene for Heartbeats {
         world.now = Timestamp::from_millis(world.now.as_millis() + 1);
         let now = world.now;
         Some(match contender {
-            Contender::Floor => timed(slots.len(), || {
-                store(table, slots, now.as_millis());
-                black_box(&table);
-            }),
+            Contender::Floor => timed_stores(table, slots, now.as_millis()),
             Contender::Engine if self.is_batched => timed(sessions.len(), || {
                 for batch in sessions.chunks(BATCH) {
                     black_box(world.engine.heartbeats(now, batch));
