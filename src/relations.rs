@@ -352,6 +352,12 @@ impl Relations {
         watched.len() - subscriptions_start(watched)
     }
 
+    /// Returns whether the user watches somebody, as a friend or by a subscription.
+    #[inline]
+    pub(crate) fn watches_anybody(&self, watcher: UserSlot) -> bool {
+        !self.ends[watcher.index()].watched.is_empty()
+    }
+
     /// Returns whether the user has a subscription list that is not empty.
     #[inline]
     pub(crate) fn has_subscriptions(&self, watcher: UserSlot) -> bool {

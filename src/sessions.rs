@@ -107,6 +107,12 @@ impl Sessions {
         (generation & 1 == 1).then(|| SessionId::from_parts(slot, generation))
     }
 
+    /// Returns whose the session in a slot is.
+    #[inline]
+    pub(crate) fn user(&self, slot: u32) -> UserSlot {
+        self.records[slot as usize].user
+    }
+
     /// Returns when the session in a slot was last heard from.
     #[inline]
     pub(crate) fn heard(&self, slot: u32) -> Timestamp {

@@ -41,7 +41,8 @@ struct User {
     /// The number of his extras or [`User::NUMBER`], below [`User::USED`] and
     /// [`User::REGISTERED`].
     extras: u32,
-    /// The number of his buckets or [`User::NUMBER`], below [`User::PENDING`].
+    /// The number of his buckets or [`User::NUMBER`], below [`User::PENDING`] and
+    /// [`User::BEFRIENDED`].
     buckets: u32,
     /// The earliest of his logged-in devices.
     devices: DeviceSlot,
@@ -94,6 +95,8 @@ impl User {
     const USED: u32 = 1 << 31;
     const REGISTERED: u32 = 1 << 30;
     const PENDING: u32 = 1 << 30;
+    /// He has friends, or had some.
+    const BEFRIENDED: u32 = 1 << 31;
     /// The bits of a number; all of them are no number.
     const NUMBER: u32 = Self::REGISTERED - 1;
 
@@ -163,6 +166,17 @@ impl Users {
     #[inline]
     pub(crate) fn is_registered(&self, user: UserSlot) -> bool {
         self.records[user.index()].extras & User::REGISTERED != 0
+    }
+
+    /// Notes that the user has friends.
+    pub(crate) fn befriend(&mut self, user: UserSlot) {
+        self.records[user.index()].buckets |= User::BEFRIENDED;
+    }
+
+    /// Returns whether the user may have friends: for sure not, if he never had any.
+    #[inline]
+    pub(crate) fn may_have_friends(&self, user: UserSlot) -> bool {
+        self.records[user.index()].buckets & User::BEFRIENDED != 0
     }
 
     /// Returns the earliest of his logged-in devices.

@@ -137,6 +137,14 @@ impl Core {
         }
     }
 
+    /// Returns whether the user has a subscription list that is not empty.
+    pub(super) fn has_subscriptions(&self, user: UserSlot) -> bool {
+        // Nearly always told without a look at the list, which is in no cache.
+        let watches_anybody = self.relations.watches_anybody(user);
+        let has_friends = self.users.may_have_friends(user);
+        watches_anybody && (!has_friends || self.relations.has_subscriptions(user))
+    }
+
     /// Returns the user of a live session, which has been heard from (LV-1).
     pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
         self.sessions.hear(session, now)

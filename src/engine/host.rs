@@ -52,6 +52,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
             Ok(friend) => {
                 let limit = self.core.config.limit(Limit::Friends);
                 let is_friend = self.core.relations.add_friend(owner, friend, limit);
+                self.core.users.befriend(owner);
                 self.core.note_idle(friend);
                 if is_friend { Ok(()) } else { Err(FriendError::TooManyFriends { limit }) }
             }

@@ -210,10 +210,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         reason: Reason,
     ) -> Result<(), UnknownSession> {
         let now = self.enter(now);
-        if self.core.hear(now, session).is_none() {
-            return Err(UnknownSession);
-        }
-        self.core.end_link(now, session, None, action, reason);
+        let user = self.core.hear(now, session).ok_or(UnknownSession)?;
+        self.core.end_link(now, user, session, None, action, reason);
         self.forget_idle();
         Ok(())
     }
@@ -324,14 +322,14 @@ impl Core {
     pub(super) fn end_link(
         &mut self,
         now: Timestamp,
+        user: UserSlot,
         session: SessionId,
         close: Option<CloseReason>,
         action: Action,
         reason: Reason,
     ) -> usize {
         let Some(slot) = self.sessions.device(session) else { return 0 };
-        let device = self.devices.get(slot);
-        let (user, platform) = (device.user, device.platform());
+        let platform = self.sessions.platform(session.slot());
         let before = self.state(user);
         self.end_session(user, session);
         if let Some(close) = close {
@@ -390,8 +388,9 @@ impl Core {
 
     /// Calls off the clearing of a list that has run empty before (SU-9).
     fn drop_needless_clearing(&mut self, user: UserSlot) {
+        let has_subscriptions = self.has_subscriptions(user);
         let Some(extras) = self.users.extras_mut(user) else { return };
-        if extras.clearing.is_some() && !self.relations.has_subscriptions(user) {
+        if extras.clearing.is_some() && !has_subscriptions {
             extras.clearing = None;
             self.arm_user(user);
         }

@@ -28,7 +28,7 @@ impl Core {
     fn change_state(&mut self, now: Timestamp, user: UserSlot, before: State, after: State) {
         let leaves_online = before == State::Online;
         let mut clearing = None;
-        if leaves_online && self.relations.has_subscriptions(user) {
+        if leaves_online && self.has_subscriptions(user) {
             clearing = self.armed(now, Timeout::ClearSubscriptions);
         }
         let mut push_expiry = None;

@@ -128,7 +128,8 @@ impl Core {
                     CloseReason::TimedOut if is_native => Reason::TimeOut,
                     _ => Reason::LinkClose,
                 };
-                self.end_link(at, session, Some(why), Action::Disconnect, reason)
+                let user = self.sessions.user(slot);
+                self.end_link(at, user, session, Some(why), Action::Disconnect, reason)
             }
             Owner::User(slot) => self.fire_user(at, UserSlot(slot)),
         }
