@@ -8,14 +8,18 @@
 //! # Invariants
 //!
 //! 1. The table holds exactly the slots of known users, each under the hash of its id.
-//! 2. A slot is known, retired (perhaps named by outputs) or free.
+//! 2. A slot is known or free.
+//! 3. Each retired slot stands for one id that outputs may name: the marked slots still hold theirs,
+//!    the other ids are aside.
 //!
 //! # Why ids stay after their users
 //!
 //! Outputs wait for the host and name their users by slot. A user who is forgotten in the meantime
 //! is out of the table at once, but his id stays readable until [`Directory::release`], so that no
-//! output has to clone it.
+//! output has to clone it. His slot is free nevertheless, so that who gets which slot does not
+//! depend on when the host polls: if it is taken while outputs still name him, his id is put aside.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
@@ -31,7 +35,12 @@ pub(crate) struct Directory<U, S> {
     table: HashTable<u32>,
     ids: Ids<U>,
     free: Vec<u32>,
+    /// Whose users are forgotten, but perhaps named by outputs.
     retired: Retired<u32>,
+    /// A bit for each slot that is free, and still holds the id of its last user.
+    held: Vec<u64>,
+    /// The ids whose slots others have, and how many outputs had been made when they got them.
+    aside: BTreeMap<(u32, u64), U>,
     hasher: S,
 }
 
@@ -42,6 +51,8 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
             ids: Ids::default(),
             free: Vec::new(),
             retired: Retired::default(),
+            held: Vec::new(),
+            aside: BTreeMap::new(),
             hasher,
         }
     }
@@ -72,12 +83,16 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         if self.ids.get(candidate.0).borrow() == id { Some(candidate) } else { self.find(id) }
     }
 
-    /// Makes a user known who is not. Amortised O(1). `None` if there is no room.
-    pub(crate) fn admit(&mut self, id: &U::Borrowed) -> Option<UserSlot> {
+    /// Makes a user known who is not, when `made` outputs have been made. Amortised O(1). `None` if
+    /// there is no room.
+    pub(crate) fn admit(&mut self, id: &U::Borrowed, made: u64) -> Option<UserSlot> {
         let owned = U::from_borrowed(id);
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.ids.set(slot, owned);
+                let last = self.ids.set(slot, owned);
+                if self.let_go(slot) {
+                    self.aside.extend(last.map(|last| ((slot, made), last)));
+                }
                 slot
             }
             None if self.ids.len() >= UserSlot::COUNT_MAX => return None,
@@ -97,38 +112,83 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         core::hint::black_box(read);
     }
 
-    /// Makes a known user unknown. His id stays readable until [`Directory::release`].
-    pub(crate) fn forget(&mut self, user: UserSlot) {
-        let hash = self.hasher.hash_one(self.ids.get(user.0).borrow());
-        match self.table.find_entry(hash, |&slot| slot == user.0) {
+    /// Makes a known user unknown, when `made` outputs have been made, of which the first `taken` are
+    /// done with. His id stays readable until [`Directory::release`], if others may name him.
+    pub(crate) fn forget(&mut self, user: UserSlot, (made, taken): (u64, u64)) {
+        let UserSlot(slot) = user;
+        let hash = self.hasher.hash_one(self.ids.get(slot).borrow());
+        match self.table.find_entry(hash, |&known| known == slot) {
             Ok(entry) => {
                 entry.remove();
             }
             // Only an id that lies about its hash is not where it was put.
-            Err(_) => self.table.retain(|&mut slot| slot != user.0),
+            Err(_) => self.table.retain(|&mut known| known != slot),
         }
-        self.retired.push(user.0);
+        self.free.push(slot);
+        // None was made since he got the slot, if somebody's id was put aside for him just now.
+        if made == taken || self.aside.contains_key(&(slot, made)) {
+            self.ids.drop(slot);
+        } else {
+            self.retired.push(slot);
+            self.hold(slot);
+        }
     }
 
-    /// Returns whether something is on its way to be free.
+    /// Returns whether ids are kept for outputs.
     #[inline]
     pub(crate) fn has_retired(&self) -> bool {
         !self.retired.is_empty()
     }
 
-    /// Gives the slots of forgotten users, whom no waiting output names, back for use.
-    /// To be called between steps.
+    /// Drops the ids of forgotten users whom no waiting output names. To be called between steps.
     pub(crate) fn release(&mut self, made: u64, taken: u64) {
-        let Self { ids, free, retired, .. } = self;
+        let mut retired = core::mem::take(&mut self.retired);
         retired.release(made, taken, |slot| {
-            ids.drop(slot);
-            free.push(slot);
+            // Whoever had the slot first goes first.
+            let first = self.aside.range((slot, 0)..=(slot, u64::MAX)).next();
+            match first.map(|(&key, _)| key) {
+                Some(key) => drop(self.aside.remove(&key)),
+                None if self.let_go(slot) => self.ids.drop(slot),
+                None => debug_assert!(false, "invariant 3"),
+            }
         });
+        self.retired = retired;
     }
 
-    /// Returns the id of a user who is known, or was when the waiting outputs were made.
+    /// Returns the id of a user who is known.
+    #[inline]
     pub(crate) fn id(&self, user: UserSlot) -> &U {
         self.ids.get(user.0)
+    }
+
+    /// Returns the id of a user whom an output names, before which `earlier` were made.
+    #[inline]
+    pub(crate) fn id_then(&self, user: UserSlot, earlier: u64) -> &U {
+        if self.aside.is_empty() { self.id(user) } else { self.id_aside(user, earlier) }
+    }
+
+    #[cold]
+    fn id_aside(&self, user: UserSlot, earlier: u64) -> &U {
+        let mut later = self.aside.range((user.0, earlier + 1)..=(user.0, u64::MAX));
+        later.next().map_or_else(|| self.id(user), |(_, id)| id)
+    }
+
+    /// Marks a free slot as one that holds an id.
+    fn hold(&mut self, slot: u32) {
+        let word = slot as usize / 64;
+        if self.held.len() <= word {
+            self.held.resize(word + 1, 0);
+        }
+        self.held[word] |= 1 << (slot % 64);
+    }
+
+    /// Takes the mark back, if there was one.
+    fn let_go(&mut self, slot: u32) -> bool {
+        let Some(word) = self.held.get_mut(slot as usize / 64) else { return false };
+        let bit = 1 << (slot % 64);
+        let was_held = *word & bit != 0;
+        *word &= !bit;
+        was_held
     }
 
     /// Returns how many users are known.
@@ -137,22 +197,30 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let mut gone: Vec<u32> = self.retired.iter().chain(self.free.iter().copied()).collect();
-        gone.sort_unstable();
-        for slot in 0..self.ids.len() as u32 {
-            let is_gone = gone.binary_search(&slot).is_ok();
-            if is_gone && self.free.contains(&slot) {
-                continue;
-            }
-            if (self.find(self.ids.get(slot).borrow()) == Some(UserSlot(slot))) == is_gone {
-                return Err("directory 1: a user is not in the table, or wrongly so");
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        free.dedup();
+        let is_free = |slot: u32| free.binary_search(&slot).is_ok();
+        for slot in (0..self.ids.len() as u32).filter(|&slot| !is_free(slot)) {
+            if self.find(self.ids.get(slot).borrow()) != Some(UserSlot(slot)) {
+                return Err("directory 1: a user is not in the table");
             }
         }
-        gone.dedup();
-        if gone.len() != self.retired.len() + self.free.len()
-            || self.ids.len() != self.table.len() + self.retired.len() + self.free.len()
+        if free.len() != self.free.len() || self.ids.len() != self.table.len() + free.len() {
+            return Err("directory 2: a slot is neither known nor free");
+        }
+        let is_held = |slot: u32| {
+            self.held.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
+        };
+        let held = (0..self.ids.len() as u32).filter(|&slot| is_held(slot));
+        let mut kept: Vec<u32> = held.chain(self.aside.keys().map(|&(slot, _)| slot)).collect();
+        let mut retired: Vec<u32> = self.retired.iter().collect();
+        kept.sort_unstable();
+        retired.sort_unstable();
+        if kept != retired
+            || !(0..self.ids.len() as u32).all(|slot| !is_held(slot) || is_free(slot))
         {
-            return Err("directory 2: a slot is neither known, retired nor free");
+            return Err("directory 3: what is kept for outputs is not what was retired");
         }
         Ok(())
     }
@@ -179,22 +247,22 @@ impl<U> Default for Ids<U> {
 }
 
 impl<U> Ids<U> {
-    /// Returns the id of a slot that is not free.
+    /// Returns the id of a slot that is known or held.
     #[inline]
     fn get(&self, slot: u32) -> &U {
         match self {
             Self::Plain(ids) => &ids[slot as usize],
             Self::Owning(ids) => {
-                ids[slot as usize].as_ref().expect("a slot in use or retired has its id")
+                ids[slot as usize].as_ref().expect("a slot that is known or held has its id")
             }
         }
     }
 
-    /// Gives a slot that was free an id.
-    fn set(&mut self, slot: u32, id: U) {
+    /// Gives a slot that was free an id, and returns the one that it held.
+    fn set(&mut self, slot: u32, id: U) -> Option<U> {
         match self {
-            Self::Plain(ids) => ids[slot as usize] = id,
-            Self::Owning(ids) => ids[slot as usize] = Some(id),
+            Self::Plain(ids) => Some(core::mem::replace(&mut ids[slot as usize], id)),
+            Self::Owning(ids) => ids[slot as usize].replace(id),
         }
     }
 
@@ -208,7 +276,7 @@ impl<U> Ids<U> {
         slot
     }
 
-    /// Drops the id of a slot that becomes free.
+    /// Drops the id of a slot that is free.
     fn drop(&mut self, slot: u32) {
         if let Self::Owning(ids) = self {
             ids[slot as usize] = None;

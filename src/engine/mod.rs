@@ -177,25 +177,26 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         if self.core.outbox.len() % POLLS_A_RELEASE == 0 {
             self.release();
         }
+        let (_, earlier) = self.core.outbox.progress();
         let popped = self.core.outbox.pop()?;
         let (directory, devices) = (&self.directory, &self.core.devices);
         let at = popped.record.at;
         Some(match popped.record.kind {
             Kind::Close { session, device, reason } => {
                 let device = devices.get(device);
-                let user = directory.id(device.user);
+                let user = directory.id_then(device.user, earlier);
                 let (platform, device) = (device.platform(), &device.id);
                 Output::Close(Close { at, session, user, platform, device, reason })
             }
             Kind::Event { user, device, action, reason, .. } => {
                 let device = devices.get(device);
-                let user = directory.id(user);
+                let user = directory.id_then(user, earlier);
                 let (platform, device) = (device.platform(), &device.id);
                 let displaced = Displaced::new(popped.displaced, devices);
                 Output::Event(Event { at, action, reason, user, platform, device, displaced })
             }
             Kind::Status { user, state, .. } => {
-                let user = directory.id(user);
+                let user = directory.id_then(user, earlier);
                 let (custom, to) = (popped.custom, popped.told);
                 Output::Status(StatusChange { at, user, state, custom, to })
             }
@@ -398,7 +399,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// Makes a user known who is not.
     fn admit(&mut self, user: &U::Borrowed) -> Result<UserSlot, EngineFull> {
         self.release();
-        let slot = self.directory.admit(user).ok_or(EngineFull)?;
+        let (made, _) = self.core.outbox.progress();
+        let slot = self.directory.admit(user, made).ok_or(EngineFull)?;
         self.core.admit(slot);
         Ok(slot)
     }
@@ -425,7 +427,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
                 return;
             }
             self.directory.call_for(&gone);
-            gone.drain(..).for_each(|user| self.directory.forget(user));
+            let progress = self.core.outbox.progress();
+            gone.drain(..).for_each(|user| self.directory.forget(user, progress));
         }
     }
 
