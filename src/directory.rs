@@ -9,15 +9,16 @@
 //!
 //! 1. The table holds exactly the slots of known users, each under the hash of its id.
 //! 2. A slot is known or free.
-//! 3. Each retired slot stands for one id that outputs may name: the marked slots still hold theirs,
-//!    the other ids are aside.
+//! 3. Each retired slot stands for one id that outputs may name: the marked slots still hold
+//!    theirs, the other ids are aside.
 //!
 //! # Why ids stay after their users
 //!
 //! Outputs wait for the host and name their users by slot. A user who is forgotten in the meantime
 //! is out of the table at once, but his id stays readable until [`Directory::release`], so that no
-//! output has to clone it. His slot is free nevertheless, so that who gets which slot does not
-//! depend on when the host polls: if it is taken while outputs still name him, his id is put aside.
+//! output has to clone it. His slot is free nevertheless, so that who gets which slot, and with it
+//! the ids of sessions, does not depend on when the host polls: if somebody else takes it while
+//! outputs name the one before, that one's id is put aside.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -25,6 +26,7 @@ use core::hash::BuildHasher;
 
 use hashbrown::HashTable;
 
+use crate::free::Free;
 use crate::id::UserSlot;
 use crate::retired::Retired;
 use crate::user_id::UserId;
@@ -34,7 +36,7 @@ use crate::user_id::UserId;
 pub(crate) struct Directory<U, S> {
     table: HashTable<u32>,
     ids: Ids<U>,
-    free: Vec<u32>,
+    free: Free,
     /// Whose users are forgotten, but perhaps named by outputs.
     retired: Retired<u32>,
     /// A bit for each slot that is free, and still holds the id of its last user.
@@ -49,7 +51,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         Self {
             table: HashTable::new(),
             ids: Ids::default(),
-            free: Vec::new(),
+            free: Free::default(),
             retired: Retired::default(),
             held: Vec::new(),
             aside: BTreeMap::new(),
@@ -87,7 +89,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     /// there is no room.
     pub(crate) fn admit(&mut self, id: &U::Borrowed, made: u64) -> Option<UserSlot> {
         let owned = U::from_borrowed(id);
-        let slot = match self.free.pop() {
+        let slot = match self.free.take_lowest() {
             Some(slot) => {
                 let last = self.ids.set(slot, owned);
                 if self.let_go(slot) {
@@ -112,8 +114,8 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
         core::hint::black_box(read);
     }
 
-    /// Makes a known user unknown, when `made` outputs have been made, of which the first `taken` are
-    /// done with. His id stays readable until [`Directory::release`], if others may name him.
+    /// Makes a known user unknown, when `made` outputs have been made and the first `taken` of them
+    /// are done with. His id stays readable until [`Directory::release`], if others may name him.
     pub(crate) fn forget(&mut self, user: UserSlot, (made, taken): (u64, u64)) {
         let UserSlot(slot) = user;
         let hash = self.hasher.hash_one(self.ids.get(slot).borrow());
@@ -124,7 +126,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
             // Only an id that lies about its hash is not where it was put.
             Err(_) => self.table.retain(|&mut known| known != slot),
         }
-        self.free.push(slot);
+        self.free.insert(slot);
         // None was made since he got the slot, if somebody's id was put aside for him just now.
         if made == taken || self.aside.contains_key(&(slot, made)) {
             self.ids.drop(slot);
@@ -197,16 +199,14 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let mut free = self.free.clone();
-        free.sort_unstable();
-        free.dedup();
-        let is_free = |slot: u32| free.binary_search(&slot).is_ok();
+        self.free.check_invariants()?;
+        let is_free = |slot: u32| self.free.contains(slot);
         for slot in (0..self.ids.len() as u32).filter(|&slot| !is_free(slot)) {
             if self.find(self.ids.get(slot).borrow()) != Some(UserSlot(slot)) {
                 return Err("directory 1: a user is not in the table");
             }
         }
-        if free.len() != self.free.len() || self.ids.len() != self.table.len() + free.len() {
+        if self.ids.len() != self.table.len() + self.free.len() {
             return Err("directory 2: a slot is neither known nor free");
         }
         let is_held = |slot: u32| {

@@ -121,6 +121,7 @@ mod directory;
 mod edges;
 mod engine;
 mod error;
+mod free;
 mod id;
 mod input;
 mod named;
