@@ -126,25 +126,25 @@ impl Outbox {
     /// Takes out the oldest record.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Popped<'_>> {
-        let record = *self.records.read(1).first()?;
+        let record = *self.records.items.get(self.records.read)?;
+        self.records.read += 1;
         self.taken += 1;
-        let (mut told, mut displaced, mut custom) = (0, 0, 0);
+        let mut popped = Popped { record, told: &[], displaced: &[], custom: "" };
         match record.kind {
-            Kind::Close { .. } => {}
-            Kind::Event { displaced: len, .. } => displaced = len as usize,
-            Kind::Status { told: sessions, custom: bytes, .. } => {
-                (told, custom) = (sessions as usize, bytes as usize);
+            Kind::Close { .. } | Kind::Event { displaced: 0, .. } => {}
+            Kind::Event { displaced, .. } => {
+                popped.displaced = self.displaced.read(displaced as usize);
+            }
+            Kind::Status { told, custom, .. } => {
+                popped.told = self.told.read(told as usize);
+                if custom > 0 {
+                    let start = self.custom_read;
+                    self.custom_read += custom as usize;
+                    popped.custom = &self.custom[start..self.custom_read];
+                }
             }
         }
-        let start = self.custom_read;
-        self.custom_read += custom;
-        let custom = if custom == 0 { "" } else { &self.custom[start..self.custom_read] };
-        Some(Popped {
-            record,
-            told: self.told.read(told),
-            displaced: self.displaced.read(displaced),
-            custom,
-        })
+        Some(popped)
     }
 
     /// Returns how many records were ever made, and how many of them have been taken out.
@@ -169,20 +169,33 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn drop_read(&mut self) {
         if self.records.waiting() > 0 {
             return self.drop_most();
         }
+        let Self { records, told, displaced, custom, .. } = self;
+        let room = records.items.capacity() | told.items.capacity();
+        if room | displaced.items.capacity() | custom.capacity() > ROOM_KEPT {
+            self.shrink();
+        }
         self.records.clear();
         self.told.clear();
         self.displaced.clear();
-        if self.custom_read > 0 || self.custom.capacity() > ROOM_KEPT {
-            let used = self.custom.len();
-            self.custom.clear();
-            self.custom_read = 0;
-            if self.custom.capacity() > ROOM_KEPT.max(8 * used) {
-                self.custom.shrink_to(self.custom.capacity() / 2);
-            }
+        self.custom.clear();
+        self.custom_read = 0;
+    }
+
+    /// Gives room back after a burst: it shrinks by halves, so that steady use never allocates.
+    fn shrink(&mut self) {
+        let Self { records, told, displaced, custom, .. } = self;
+        records.shrink();
+        told.shrink();
+        displaced.shrink();
+        let used = custom.len();
+        custom.clear();
+        if custom.capacity() > ROOM_KEPT.max(8 * used) {
+            custom.shrink_to(custom.capacity() / 2);
         }
     }
 
@@ -236,24 +249,19 @@ impl<T> Default for Flat<T> {
     }
 }
 
-impl<T> Flat<T> {
-    /// Starts anew once all has been read. After a burst the room shrinks by halves, so that steady
-    /// use never allocates.
+impl<T: Copy> Flat<T> {
+    /// Starts anew, as all has been read.
     #[inline]
     fn clear(&mut self) {
-        if self.read > 0 || self.items.capacity() > ROOM_KEPT {
-            let used = self.items.len();
-            self.items.clear();
-            self.read = 0;
-            if self.items.capacity() > ROOM_KEPT {
-                self.shrink(used);
-            }
-        }
+        self.items.clear();
+        self.read = 0;
     }
 
-    #[cold]
-    fn shrink(&mut self, used: usize) {
-        if self.items.capacity() > 8 * used {
+    /// Gives half of the room back, if it is far more than was used.
+    fn shrink(&mut self) {
+        let used = self.items.len();
+        if self.items.capacity() > ROOM_KEPT.max(8 * used) {
+            self.items.clear();
             self.items.shrink_to(self.items.capacity() / 2);
         }
     }
@@ -265,11 +273,11 @@ impl<T> Flat<T> {
         }
     }
 
-    /// Reads the next `len` items, or as many as there are.
+    /// Reads the next `len` items.
     #[inline]
     fn read(&mut self, len: usize) -> &[T] {
         let start = self.read;
-        self.read = self.items.len().min(start + len);
+        self.read += len;
         &self.items[start..self.read]
     }
 

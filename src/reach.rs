@@ -30,6 +30,8 @@ const GROUP_TAG: u32 = 4;
 /// count, few enough that it is still in the nearest cache when it is looked over.
 const WINDOW: usize = 2_048;
 
+const FEW: usize = 32;
+
 /// The sessions of every user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
@@ -93,6 +95,9 @@ impl Reach {
     #[inline]
     pub(crate) fn gather(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
         let cells = &self.cells[..];
+        if entries.len() <= FEW {
+            return self.gather_few(entries, mask, kinds, told);
+        }
         for window in entries.chunks(WINDOW) {
             let start = told.len();
             // Every entry has a cell: a default instead of a panic keeps the loop short.
@@ -111,6 +116,23 @@ impl Reach {
             if all_kinds != kinds || all_bits == 0 {
                 self.compact(start, told);
             }
+        }
+    }
+
+    /// Does the same for a few, where one loop is less than three.
+    #[inline]
+    fn gather_few(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
+        let start = told.len();
+        told.reserve(entries.len());
+        let mut all_bits = 1;
+        for &entry in entries {
+            let cell = self.cells.get((entry & mask) as usize).copied().unwrap_or(VACANT);
+            let cell = if kinds == 0 || entry & kinds != 0 { cell } else { VACANT };
+            all_bits &= cell.to_bits();
+            told.push(cell);
+        }
+        if all_bits == 0 {
+            self.compact(start, told);
         }
     }
 
