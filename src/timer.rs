@@ -35,6 +35,8 @@ const ROOM_KEPT: usize = 64;
 /// How many larger buffers go round, and how large they are at most, in entries.
 const SPARE_MAX: usize = 8;
 const SPARE_LEN_MAX: usize = 1 << 16;
+/// For how many entries at a time what they need is called for.
+const COMING_MAX: usize = 32;
 
 /// Who a timer belongs to: an index in one of two families of owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,11 +52,18 @@ struct Entry(u32);
 impl Entry {
     const FAMILY: u32 = 1 << 31;
 
+    #[inline]
     fn owner(self) -> Owner {
         match self.0 & Self::FAMILY {
             0 => Owner::Session(self.0),
             _ => Owner::User(self.0 & !Self::FAMILY),
         }
+    }
+
+    /// Returns the family, and the index in it.
+    #[inline]
+    fn parts(self) -> (usize, usize) {
+        ((self.0 >> 31) as usize, (self.0 & !Self::FAMILY) as usize)
     }
 }
 
@@ -125,22 +134,22 @@ impl Wheel {
     /// O(1). Returns from when on a call of [`Wheel::pop`] is needed for it.
     #[inline]
     pub(crate) fn arm(&mut self, owner: Owner, deadline: Timestamp) -> Timestamp {
-        let deadline = deadline.as_millis().max(self.now);
-        let place = self.place(owner);
+        let (entry, deadline) = (Entry::from(owner), deadline.as_millis().max(self.now));
+        let place = self.place(entry);
         if place != Place::NONE {
             let start = self.start(place.level, place.slot);
             if start <= deadline {
                 return Timestamp::from_millis(start);
             }
-            self.cancel(owner);
+            self.cancel(entry);
         }
-        let place = self.insert(owner, deadline);
+        let place = self.insert(entry, deadline);
         Timestamp::from_millis(self.start(place.level, place.slot))
     }
 
-    /// Adds an entry for an owner that has none. The deadline is not before `now`.
+    /// Adds an entry that is nowhere. The deadline is not before `now`.
     #[inline]
-    fn insert(&mut self, owner: Owner, deadline: u64) -> Place {
+    fn insert(&mut self, entry: Entry, deadline: u64) -> Place {
         let away = (deadline - self.now) | 1;
         let mut level = (u64::BITS - 1 - away.leading_zeros()) / DIGIT_BITS;
         let shift = level * DIGIT_BITS;
@@ -161,22 +170,22 @@ impl Wheel {
             }
         }
         let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
-        entries.push(owner.into());
-        self.set_place(owner, place);
+        entries.push(entry);
+        self.set_place(entry, place);
         place
     }
 
-    /// Drops the owner's entry, if there is one. O(1).
-    fn cancel(&mut self, owner: Owner) {
-        let place = self.place(owner);
+    /// Drops an entry, if there is one. O(1).
+    fn cancel(&mut self, entry: Entry) {
+        let place = self.place(entry);
         if place == Place::NONE {
             return;
         }
-        self.set_place(owner, Place::NONE);
+        self.set_place(entry, Place::NONE);
         let entries = &mut self.levels[usize::from(place.level)].slots[usize::from(place.slot)];
         entries.swap_remove(place.at as usize);
         if let Some(&moved) = entries.get(place.at as usize) {
-            self.set_place(moved.owner(), place);
+            self.set_place(moved, place);
         } else if entries.is_empty() {
             self.vacate(place.level, place.slot);
         }
@@ -185,7 +194,7 @@ impl Wheel {
     /// Takes out the next owner that is due, and moves the wheel to its moment, no later than
     /// `until`. On the way it puts back those whose `deadline` is later than their entry, and drops
     /// those that have none. Takes at most `budget` entries out, and counts them off. `call_for`
-    /// reads something of what `deadline` will need.
+    /// reads something of what `deadline` will need, before it is asked.
     ///
     /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
     pub(crate) fn pop(
@@ -195,50 +204,60 @@ impl Wheel {
         deadline: impl Fn(Owner) -> Option<Timestamp>,
         call_for: impl Fn(Owner) -> u64,
     ) -> Option<(Owner, Timestamp)> {
-        let mut called_for = 0;
         while *budget > 0 {
             let level = match self.emptying {
                 Some(level) => level,
                 None => self.reach_next(until)?,
             };
             let slot = digit(self.now, u32::from(level));
-            if called_for == 0 {
-                called_for = self.call_for_coming(level, slot, &call_for);
-            }
-            let entries = &mut self.levels[usize::from(level)].slots[slot];
-            let owner = entries.pop()?.owner();
-            if entries.is_empty() {
+            let mut entries = core::mem::take(&mut self.levels[usize::from(level)].slots[slot]);
+            let due = self.put_back(&mut entries, budget, &deadline, &call_for);
+            let is_empty = entries.is_empty();
+            self.levels[usize::from(level)].slots[slot] = entries;
+            if is_empty {
                 self.vacate(level, slot as u8);
             }
-            called_for -= 1;
-            *budget -= 1;
-            match deadline(owner).map(Timestamp::as_millis) {
-                Some(deadline) if deadline > self.now => {
-                    self.insert(owner, deadline);
-                }
-                due => {
-                    self.set_place(owner, Place::NONE);
-                    if due.is_some() {
-                        return Some((owner, Timestamp::from_millis(self.now)));
-                    }
-                }
+            if due.is_some() {
+                return due;
             }
         }
         None
     }
 
-    /// Calls for what some that are popped next will need, and returns how many they are: in a loop
-    /// of few instructions the processor waits for many of them at once.
-    fn call_for_coming(&self, level: u8, slot: usize, call_for: impl Fn(Owner) -> u64) -> usize {
-        const COMING_MAX: usize = 32;
-        let entries = &self.levels[usize::from(level)].slots[slot];
-        let coming = &entries[entries.len().saturating_sub(COMING_MAX)..];
-        // Few of the exact moment: they are in the caches since they were put there.
-        if level > 0 {
+    /// Takes entries out of the slot that begins at `now`, latest first, until one is due, and puts
+    /// those back whose deadline is later.
+    #[inline]
+    fn put_back(
+        &mut self,
+        entries: &mut Vec<Entry>,
+        budget: &mut u64,
+        deadline: impl Fn(Owner) -> Option<Timestamp>,
+        call_for: impl Fn(Owner) -> u64,
+    ) -> Option<(Owner, Timestamp)> {
+        while *budget > 0 && !entries.is_empty() {
+            let start = entries.len().saturating_sub(COMING_MAX.min(*budget as usize));
+            let coming = &entries[start..];
+            // In a loop of few instructions the processor waits for many of them at once.
             let read = coming.iter().fold(0, |read, entry| read ^ call_for(entry.owner()));
             core::hint::black_box(read);
+            while entries.len() > start {
+                let Some(entry) = entries.pop() else { break };
+                let owner = entry.owner();
+                *budget -= 1;
+                match deadline(owner).map(Timestamp::as_millis) {
+                    Some(deadline) if deadline > self.now => {
+                        self.insert(entry, deadline);
+                    }
+                    due => {
+                        self.set_place(entry, Place::NONE);
+                        if due.is_some() {
+                            return Some((owner, Timestamp::from_millis(self.now)));
+                        }
+                    }
+                }
+            }
         }
-        coming.len()
+        None
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.
@@ -260,7 +279,7 @@ impl Wheel {
 
     /// Returns whether the owner has no entry, or one that may be popped later than `deadline`.
     pub(crate) fn pops_after(&self, owner: Owner, deadline: Timestamp) -> bool {
-        let place = self.place(owner);
+        let place = self.place(Entry::from(owner));
         place == Place::NONE || self.start(place.level, place.slot) > deadline.as_millis()
     }
 
@@ -323,14 +342,14 @@ impl Wheel {
     }
 
     #[inline]
-    fn place(&self, owner: Owner) -> Place {
-        let (family, at) = family(owner);
+    fn place(&self, entry: Entry) -> Place {
+        let (family, at) = entry.parts();
         self.places[family].get(at).copied().unwrap_or(Place::NONE)
     }
 
     #[inline]
-    fn set_place(&mut self, owner: Owner, place: Place) {
-        let (family, at) = family(owner);
+    fn set_place(&mut self, entry: Entry, place: Place) {
+        let (family, at) = entry.parts();
         let places = &mut self.places[family];
         if places.len() <= at {
             places.resize(at + 1, Place::NONE);
@@ -356,7 +375,7 @@ impl Wheel {
                 }
                 for (at, entry) in list.iter().enumerate() {
                     let place = Place { level: level as u8, slot: slot as u8, at: at as u32 };
-                    if self.place(entry.owner()) != place {
+                    if self.place(*entry) != place {
                         return Err("timer 2: the place of an owner does not name its entry");
                     }
                 }
@@ -372,13 +391,6 @@ impl Wheel {
 
 fn digit(millis: u64, level: u32) -> usize {
     ((millis >> (level * DIGIT_BITS)) % SLOTS as u64) as usize
-}
-
-fn family(owner: Owner) -> (usize, usize) {
-    match owner {
-        Owner::Session(slot) => (0, slot as usize),
-        Owner::User(slot) => (1, slot as usize),
-    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn owners_are_due_at_their_deadlines_whatever_moves() {
             let slot = random.below(20) as u32;
             match random.below(4) {
                 0 => {
-                    wheel.cancel(Owner::User(slot));
+                    wheel.cancel(Owner::User(slot).into());
                     deadlines[slot as usize] = None;
                 }
                 1 | 2 => {
