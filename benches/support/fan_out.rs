@@ -89,24 +89,29 @@ impl Crowds {
         let mut random = Random::new(1);
         // Those stay online whoever is logged out.
         let mut targets = (1..).step_by(10);
-        let mut crowds = Vec::new();
+        let mut crowds: Vec<Vec<Crowd>> = Vec::new();
         for &size in sizes {
-            let order = random.shuffled(users);
-            let crowd = |watchers: &[u32]| {
-                let target = targets.next().unwrap_or_default();
-                let watchers = watchers.iter().copied().filter(|&watcher| watcher != target);
-                Crowd { target, watchers: watchers.collect() }
-            };
-            let of_size: Vec<_> = order.chunks(size).map(crowd).collect();
-            for Crowd { target, watchers } in &of_size {
-                for &watcher in watchers {
-                    world.subscribe(watcher, &[u64::from(*target)]);
-                    if let Some(rival) = &mut rival {
-                        rival.subscribe(watcher, &[u64::from(*target)]);
-                    }
+            let count = users.div_ceil(size);
+            let crowd = |target| Crowd { target, watchers: Vec::with_capacity(size) };
+            crowds.push(targets.by_ref().take(count).map(crowd).collect());
+        }
+        // Each size is split up anew. All that somebody watches is one request, in no order of the
+        // watchers: so their places in the tables are in no order along any list.
+        let crowd_of: Vec<Vec<u32>> = sizes.iter().map(|_| random.shuffled(users)).collect();
+        for watcher in random.shuffled(users) {
+            let mut watched = Vec::with_capacity(sizes.len());
+            for (nth, &size) in sizes.iter().enumerate() {
+                let Crowd { target, watchers } =
+                    &mut crowds[nth][crowd_of[nth][watcher as usize] as usize / size];
+                if *target != watcher {
+                    watchers.push(watcher);
+                    watched.push(u64::from(*target));
                 }
             }
-            crowds.push(of_size);
+            world.subscribe(watcher, &watched);
+            if let Some(rival) = &mut rival {
+                rival.subscribe(watcher, &watched);
+            }
         }
         let table = (1..=users as u64).collect();
         let (told, at, is_mixed, asked) = (Vec::new(), 0, false, vec![[0; 3]; sizes.len()]);

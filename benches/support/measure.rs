@@ -77,8 +77,8 @@ pub struct Measured {
     pub times_rival: Option<Spread>,
 }
 
-/// Measures a scene. A first round, which warms caches and branch predictors, does not count,
-/// unless there are only a few.
+/// Measures a scene. A first round of floor and engine, which warms caches and branch predictors,
+/// does not count, unless there are only a few.
 pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
     let [mut floors, mut engines, mut rivals, mut times_floor, mut times_rival] =
         [const { Vec::new() }; 5];
@@ -86,7 +86,7 @@ pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
     for round in 0..rounds.count + warm_up {
         let floor = scene.round(Contender::Floor).map(Sample::nanos);
         let Some(engine) = scene.round(Contender::Engine).map(Sample::nanos) else { break };
-        let has_rival = round < rounds.with_rival + warm_up;
+        let has_rival = (warm_up..rounds.with_rival + warm_up).contains(&round);
         let rival = has_rival.then(|| scene.round(Contender::Rival).map(Sample::nanos)).flatten();
         if round < warm_up {
             continue;

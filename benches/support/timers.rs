@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use foldhash::fast::FixedState;
 use presence_engine::{
-    Config, DeviceId, Engine, LoginKind, Platform, SessionId, Timeout, Timestamp,
+    Accounts, Config, DeviceId, Engine, LoginKind, Platform, SessionId, Timeout, Timestamp,
 };
 
 use super::Random;
@@ -25,12 +25,20 @@ const TIMEOUT_MS: u64 = 60_000;
 const STEP_MS: u64 = 100;
 
 pub fn visit(scale: &Scale, visit: Visit<'_>) {
-    // As after a gateway's end: everybody's latest heartbeat was within the last minute.
-    for (name, spread_ms, bounds) in [("over 60 s", TIMEOUT_MS, E1), ("at once", 1, Bounds::NONE)] {
+    // As after a gateway's end: everybody's latest heartbeat was within the last minute. The rival
+    // never forgets anybody, and with known accounts the engine does not either: what forgetting
+    // costs is told beside it.
+    let cases = [
+        ("over 60 s", TIMEOUT_MS, Accounts::Known, E1),
+        ("at once", 1, Accounts::Known, Bounds::NONE),
+        ("over 60 s, all forgotten", TIMEOUT_MS, Accounts::Open, Bounds::NONE),
+    ];
+    for (name, spread_ms, accounts, bounds) in cases {
         if !scale.wants("E1") && !scale.wants("J") {
             continue;
         }
-        let mut scene = Expiry::new(scale.users, spread_ms, bounds.rival_min.is_some());
+        let has_rival = bounds.rival_min.is_some();
+        let mut scene = Expiry::new(scale.users, spread_ms, accounts, has_rival);
         if scale.wants("E1") {
             visit(Case { row: "E1", name: name.into(), bounds, scene: &mut scene });
         }
@@ -65,8 +73,12 @@ impl Wheel {
 }
 
 /// An engine with everybody logged in, in random order, in the course of `spread_ms`.
-fn full(users: usize, spread_ms: u64) -> (Engine<u64, FixedState>, Vec<SessionId>) {
-    let config = Config::builder().timeout(Timeout::Web, TIMEOUT_MS).build();
+fn full(
+    users: usize,
+    spread_ms: u64,
+    accounts: Accounts,
+) -> (Engine<u64, FixedState>, Vec<SessionId>) {
+    let config = Config::builder().timeout(Timeout::Web, TIMEOUT_MS).accounts(accounts).build();
     let config = config.expect("the configuration is valid");
     let mut engine = Engine::with_hasher(config, FixedState::default());
     let mut sessions = vec![any_session(); users];
@@ -100,8 +112,8 @@ struct Expiry {
 }
 
 impl Expiry {
-    fn new(users: usize, spread_ms: u64, has_rival: bool) -> Self {
-        let (engine, _) = full(users, spread_ms);
+    fn new(users: usize, spread_ms: u64, accounts: Accounts, has_rival: bool) -> Self {
+        let (engine, _) = full(users, spread_ms, accounts);
         let rival = has_rival.then(|| full_rival(users, spread_ms));
         Self { engine, rival, wheel: Wheel::new(users), longest: Duration::ZERO }
     }
@@ -181,7 +193,7 @@ struct Rearming {
 
 impl Rearming {
     fn new(users: usize) -> Self {
-        let (engine, mut sessions) = full(users, TIMEOUT_MS / 2);
+        let (engine, mut sessions) = full(users, TIMEOUT_MS / 2, Accounts::Open);
         Random::new(5).shuffle(&mut sessions);
         Self { engine, wheel: Wheel::new(users), sessions, now: TIMEOUT_MS - 20_000 }
     }
