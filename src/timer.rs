@@ -384,5 +384,8 @@ fn family(owner: Owner) -> (usize, usize) {
     }
 }
 
+#[cfg(any(test, feature = "_fuzz"))]
+pub(crate) mod oracle;
+
 #[cfg(test)]
 mod tests;
