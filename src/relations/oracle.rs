@@ -33,7 +33,7 @@ struct Users {
 impl Users {
     fn but(self, one: u32) -> Vec<u32> {
         let count = match self.size % 8 {
-            0 => u32::from(self.count) * 2,
+            0 => u32::from(self.count) * 4,
             1..=3 => u32::from(self.count),
             _ => u32::from(self.count) % 4,
         };

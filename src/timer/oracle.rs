@@ -164,8 +164,9 @@ impl Timers {
     }
 
     fn arm(&mut self, owner: Owner, at: u64) {
-        let at = at.max(self.now);
         let call_at = self.wheel.arm(owner, stamp(at));
+        // What is past is due at once.
+        let at = at.max(self.now);
         assert!(call_at <= stamp(at) && self.wheel.next() <= Some(call_at), "{owner:?} is popped");
         assert!(!self.wheel.pops_after(owner, stamp(at)), "{owner:?} has an entry in time");
         self.set(owner, at);

@@ -40,6 +40,7 @@ enum Number {
 impl Number {
     fn value(self) -> u64 {
         match self {
+            Self::Small(value) if value < 192 => u64::from(value % 4),
             Self::Small(value) => value.into(),
             Self::Any(value) => value,
             Self::Large(below) => u64::MAX - u64::from(below),
