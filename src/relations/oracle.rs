@@ -14,8 +14,9 @@ use crate::reach::Reach;
 
 /// More find nothing more, and one input would take too long.
 const OPS_MAX: usize = 100;
-/// So many that lists are kept in each of the ways there are.
-const USERS: u32 = 1_000;
+/// So many that lists are kept in each of the ways there are; or few, which takes less time.
+const MANY: u32 = 1_000;
+const FEW: u32 = 50;
 const FRIENDS_MAX: u64 = 400;
 /// More than a group keeps in place.
 const SESSIONS_MAX: usize = 6;
@@ -31,14 +32,14 @@ struct Users {
 }
 
 impl Users {
-    fn but(self, one: u32) -> Vec<u32> {
+    fn of(self, users: u32) -> Vec<u32> {
         let count = match self.size % 8 {
             0 => u32::from(self.count) * 4,
             1..=3 => u32::from(self.count),
             _ => u32::from(self.count) % 4,
         };
-        let nth = |nth| (user(self.first) + nth * u32::from(self.stride)) % USERS;
-        (0..count).map(nth).filter(|&user| user != one).collect()
+        let nth = |nth| (user(self.first) + nth * u32::from(self.stride)) % users;
+        (0..count).map(nth).collect()
     }
 }
 
@@ -90,7 +91,8 @@ enum Op {
 /// Runs the operations that some bytes stand for.
 pub(crate) fn check(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
-    let mut pair = Pair::new();
+    let Ok(are_many) = bool::arbitrary(&mut bytes) else { return };
+    let mut pair = Pair::new(if are_many { MANY } else { FEW });
     for number in 0..OPS_MAX {
         if bytes.is_empty() {
             break;
@@ -100,13 +102,14 @@ pub(crate) fn check(bytes: &[u8]) {
         let invariants = [pair.relations.check_invariants(), pair.reach.check_invariants()];
         assert_eq!(invariants, [Ok(()); 2], "after {op:?}, number {number}");
     }
-    for user in (0..USERS).step_by(97) {
+    for user in (0..pair.users).step_by(97) {
         pair.check_user(user);
     }
 }
 
 /// The relations, and what they must be.
 struct Pair {
+    users: u32,
     relations: Relations,
     reach: Reach,
     lists: Vec<Vec<u32>>,
@@ -116,49 +119,49 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(users: u32) -> Self {
         let (mut relations, mut reach) = (Relations::default(), Reach::default());
-        for user in (0..USERS).map(UserSlot) {
+        for user in (0..users).map(UserSlot) {
             relations.admit(user);
             reach.admit(user);
         }
-        let none = || alloc::vec![Vec::new(); USERS as usize];
-        let (lists, friends, sessions) = (none(), none(), alloc::vec![Vec::new(); USERS as usize]);
-        Self { relations, reach, lists, friends, sessions, opened: 0 }
+        let none = || alloc::vec![Vec::new(); users as usize];
+        let (lists, friends, sessions) = (none(), none(), alloc::vec![Vec::new(); users as usize]);
+        Self { users, relations, reach, lists, friends, sessions, opened: 0 }
     }
 
     fn run(&mut self, op: Op) {
         match op {
             Op::Subscribe { who, whom, max } => {
-                let who = user(who);
-                self.subscribe(who, &whom.but(who), max);
+                let who = self.user(who);
+                self.subscribe(who, &self.others(whom, who), max);
                 self.check_user(who);
-                self.check_user(user(whom.first));
+                self.check_user(self.user(whom.first));
             }
             Op::Unsubscribe { who, whom } => {
-                let who = user(who);
-                self.unsubscribe(who, &whom.but(who));
+                let who = self.user(who);
+                self.unsubscribe(who, &self.others(whom, who));
                 self.check_user(who);
-                self.check_user(user(whom.first));
+                self.check_user(self.user(whom.first));
             }
-            Op::Clear { who } => self.clear(user(who)),
+            Op::Clear { who } => self.clear(self.user(who)),
             Op::Befriend { who, whom, max } => {
-                let who = user(who);
-                for friend in whom.but(who) {
+                let who = self.user(who);
+                for friend in self.others(whom, who) {
                     self.befriend(who, friend, max);
                 }
                 self.check_user(who);
             }
             Op::Unfriend { who, whom } => {
-                let who = user(who);
-                for friend in whom.but(who) {
+                let who = self.user(who);
+                for friend in self.others(whom, who) {
                     self.unfriend(who, friend);
                 }
                 self.check_user(who);
             }
             Op::Watch { who, whom, max, what } => {
-                let whom = user(whom);
-                for watcher in who.but(whom) {
+                let whom = self.user(whom);
+                for watcher in self.others(who, whom) {
                     match what % 4 {
                         0 => self.subscribe(watcher, &[whom], max),
                         1 => self.unsubscribe(watcher, &[whom]),
@@ -168,12 +171,21 @@ impl Pair {
                 }
                 self.check_user(whom);
             }
-            Op::Remove { who } => self.remove(user(who)),
-            Op::Open { who } => who.but(USERS).into_iter().for_each(|user| self.open(user)),
+            Op::Remove { who } => self.remove(self.user(who)),
+            Op::Open { who } => who.of(self.users).into_iter().for_each(|user| self.open(user)),
             Op::Close { who, nth } => {
-                who.but(USERS).into_iter().for_each(|user| self.close(user, nth));
+                who.of(self.users).into_iter().for_each(|user| self.close(user, nth));
             }
         }
+    }
+
+    fn user(&self, number: u8) -> u32 {
+        user(number) % self.users
+    }
+
+    /// Returns the users named but one: nobody watches himself.
+    fn others(&self, named: Users, one: u32) -> Vec<u32> {
+        named.of(self.users).into_iter().filter(|&user| user != one).collect()
     }
 
     fn subscribe(&mut self, who: u32, whom: &[u32], max: u16) {
@@ -274,7 +286,7 @@ impl Pair {
         assert_eq!(sorted(given), sorted(slots(friends)), "the friends of {who}");
         assert_eq!(relations.subscription_count(slot), list.len());
         assert_eq!(relations.has_subscriptions(slot), !list.is_empty());
-        for target in [(who + 1) % USERS, list.first().copied().unwrap_or(0)] {
+        for target in [(who + 1) % self.users, list.first().copied().unwrap_or(0)] {
             let is_subscribed = list.contains(&target);
             assert_eq!(relations.is_subscribed(slot, UserSlot(target)), is_subscribed);
         }
@@ -307,8 +319,8 @@ impl Pair {
     }
 }
 
+/// Few of all users nearly always.
 fn user(number: u8) -> u32 {
-    // Few of them nearly always, and all of them.
     if number < 224 { u32::from(number % 8) } else { u32::from(number) % 32 * 31 }
 }
 
