@@ -111,7 +111,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 mod bucket;
@@ -165,6 +165,25 @@ pub use user_id::{Id, UserId};
 
 #[cfg(doc)]
 pub mod _docs;
+
+/// What the fuzz targets of private modules run. No part of the public interface.
+#[cfg(feature = "_fuzz")]
+#[doc(hidden)]
+pub mod _fuzz {
+    /// Runs bytes as operations on timers, beside a list of deadlines. Panics where they differ.
+    pub fn timers(bytes: &[u8]) {
+        crate::timer::oracle::check(bytes);
+    }
+
+    /// Runs bytes as operations on relations, beside vectors. Panics where they differ.
+    pub fn relations(bytes: &[u8]) {
+        crate::relations::oracle::check(bytes);
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/common/seeds.rs"]
+mod seeds;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

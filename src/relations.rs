@@ -504,5 +504,8 @@ impl Relations {
     }
 }
 
+#[cfg(any(test, feature = "_fuzz"))]
+pub(crate) mod oracle;
+
 #[cfg(test)]
 mod tests;

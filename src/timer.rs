@@ -393,5 +393,8 @@ fn digit(millis: u64, level: u32) -> usize {
     ((millis >> (level * DIGIT_BITS)) % SLOTS as u64) as usize
 }
 
+#[cfg(any(test, feature = "_fuzz"))]
+pub(crate) mod oracle;
+
 #[cfg(test)]
 mod tests;

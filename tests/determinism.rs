@@ -1,5 +1,5 @@
 //! Runs that must be alike: with and without further ticks, other hashers, other drains, other
-//! bounds of work, refused calls, junk, and another epoch.
+//! bounds of work, refused calls, junk, and another epoch. And a journal whose digests are pinned.
 //!
 //! `PRESENCE_CASES` (default 64 a test) makes a run longer or shorter, `PRESENCE_SEED` repeats the
 //! one that a failure tells of.
@@ -10,21 +10,26 @@ use core::ops::Range;
 use std::hash::RandomState;
 
 use presence_engine::{
-    ConfigError, Engine, Input, InputError, LoginError, Policy, QueryError, SessionId, Stats,
-    Timeout, Timestamp,
+    Answer, ConfigError, Engine, Input, InputError, LoginError, Policy, QueryError, SessionId,
+    Stats, Timeout, Timestamp,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use common::driver::{Driver, session_of};
 use common::lockstep;
+use common::model::Model;
 use common::op::{Device, Line, Machine, Op, Out, Session};
-use common::rig::{Rig, by_method};
+use common::rig::{News, Rig, by_method};
 use common::steps::{Act, Script, Step, USERS, Wait, everybody};
 use common::story::op_line;
+use common::trace::write_line;
 use strategies::{check, number_from_env, script};
 
 mod common;
+#[path = "common/journal.rs"]
+mod journal;
 #[path = "common/strategies.rs"]
 mod strategies;
 
@@ -430,4 +435,96 @@ fn go_on_alike(
         b.give(*now, op);
     }
     same(&story[..rest.end.max(rest.start)], &a, &b)
+}
+
+/// What a build must give of a journal of so many inputs a part: the digest of the output lines,
+/// and that of the session ids and of the order in which sessions are told. They change with what
+/// an engine does, and with the journal, and with nothing else.
+struct Pinned {
+    inputs: usize,
+    lines: &'static str,
+    ids: &'static str,
+}
+
+const SHORT_JOURNAL: Pinned = Pinned {
+    inputs: 1_000,
+    lines: "6c7d582fb46809263945b18dcd1a709498f5766761b5ea0de8a10e2972995533",
+    ids: "7fb3e7e0ea92b5bac968d2a6139df4852f836b8f4319f9e3702aff986063bee3",
+};
+const LONG_JOURNAL: Pinned = Pinned {
+    inputs: 12_000,
+    lines: "99d451243cebca299be32b7e50aeb6266211785703139a1ad26bb28d02413159",
+    ids: "8ee7d50bf261613e756a0cf709a3f7d4170e92fce872ecc35b4d87e0d7d7ecc3",
+};
+
+/// TI-7: 10,000 inputs give the same outputs and answers in every build, by every hasher, and by
+/// the model.
+#[test]
+fn a_journal_has_one_digest() {
+    check_digests(&SHORT_JOURNAL);
+}
+
+/// TI-7: so do 120,000.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "for optimized builds, which .ci/run makes")]
+fn a_long_journal_has_one_digest() {
+    check_digests(&LONG_JOURNAL);
+}
+
+#[track_caller]
+fn check_digests(pinned: &Pinned) {
+    let len = pinned.inputs;
+    let digests = [digest_of_lines::<Driver<RandomState>>(len), digest_of_ids::<RandomState>(len)];
+    assert_eq!(digests, [pinned.lines, pinned.ids], "the engine gives something else");
+    let constant = digest_of_lines::<Driver<BuildHasherDefault<Zero>>>(len);
+    let constant = [constant, digest_of_ids::<BuildHasherDefault<Zero>>(len)];
+    assert_eq!(constant, digests, "another hasher gives something else");
+    assert_eq!(digest_of_lines::<Model>(len), pinned.lines, "the model gives something else");
+}
+
+/// The digest of all output lines as a trace has them, of an engine or of the model.
+fn digest_of_lines<M: Machine>(len: usize) -> String {
+    let mut digest = Sha256::new();
+    for part in 0..journal::PARTS {
+        let mut machine = M::new(journal::config(part));
+        let (mut lines, mut text) = (Vec::new(), Vec::new());
+        for (number, (now, op)) in (1..).zip(journal::part(part, len)) {
+            machine.apply(now, &op, &mut lines);
+            lines.drain(..).for_each(|line| write_line(&mut text, number, &line));
+            digest.update(&text);
+            text.clear();
+        }
+    }
+    hex(digest)
+}
+
+/// The digest of what lines of text do not show: the ids of sessions, and the order in which they
+/// are told.
+fn digest_of_ids<S: BuildHasher + Default>(len: usize) -> String {
+    let mut digest = Sha256::new();
+    for part in 0..journal::PARTS {
+        let mut rig = Rig::<S>::new(journal::config(part));
+        for (now, op) in journal::part(part, len) {
+            rig.give(now, &op);
+            for news in rig.news.drain(..) {
+                match news {
+                    News::Close { session, .. } => digest.update(session.to_bits().to_le_bytes()),
+                    News::Event { .. } => {}
+                    News::Status { to, .. } => {
+                        to.iter().for_each(|id| digest.update(id.to_bits().to_le_bytes()));
+                    }
+                }
+            }
+            for reply in rig.replies.drain(..) {
+                if let Ok(Answer::LoggedIn(session)) = reply {
+                    digest.update(session.to_bits().to_le_bytes());
+                }
+            }
+        }
+    }
+    hex(digest)
+}
+
+fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

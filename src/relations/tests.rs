@@ -1,4 +1,5 @@
 use super::*;
+use crate::seeds;
 
 fn relations(users: u32) -> Relations {
     let mut relations = Relations::default();
@@ -37,11 +38,8 @@ fn subscribe_quietly(
 /// SU-4, SU-7: a request taken whole does what its users do one after another.
 #[test]
 fn requests_are_like_their_parts() {
-    let mut random = 1u32;
-    let mut below = |bound: u32| {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (random >> 16) % bound
-    };
+    let mut random = seeds::Random(1);
+    let mut below = |bound: u32| random.below(bound.into()) as u32;
     for max in [3, 12, 25, 400] {
         let (mut whole, mut parts) = (relations(400), relations(400));
         for _ in 0..300 {
@@ -180,4 +178,16 @@ fn an_entry_is_found_wherever_it_stands() {
         }
         assert_eq!(find(&entries, len), None);
     }
+}
+
+/// SU, FR, NO-2: whatever is asked, in lists of any length, the relations are what vectors say.
+#[test]
+fn relations_are_like_vectors() {
+    seeds::random(20, oracle::check);
+}
+
+/// The same for what the fuzz target has found to reach most.
+#[test]
+fn seeds_of_relations_hold() {
+    seeds::replay("relations", oracle::check);
 }

@@ -5,17 +5,36 @@ use core::panic::AssertUnwindSafe;
 use std::hash::RandomState;
 use std::panic::catch_unwind;
 
+use presence_engine::Config;
+
 use super::driver::Driver;
 use super::model::Model;
-use super::op::{Line, Machine, Op};
+use super::op::{Line, Machine, Op, Patch};
 use super::steps::{Script, Teller, Told, USERS};
 use super::story::{config_line, difference, op_line};
+
+/// After how many inputs a configuration of [`Setting::changes`] takes the place of another.
+const CHANGED_AFTER: usize = 8;
 
 /// Drives the engine through a script and compares it with the model after every input. What went
 /// wrong is told with the whole story, a panic of the engine too.
 pub fn run(script: &Script) -> Result<(), String> {
+    let (first, config) = (script.setup.patch(), script.setup.config());
+    run_in(Setting { first, config, changes: &[] }, script)
+}
+
+/// The configuration of a story and how it changes, in the place of the script's own.
+pub struct Setting<'a> {
+    pub config: Config,
+    /// What the configuration changes of the defaults, to tell the story.
+    pub first: Patch,
+    pub changes: &'a [Patch],
+}
+
+/// Drives the engine and the model through a script as [`run`] does, in a setting.
+pub fn run_in(setting: Setting<'_>, script: &Script) -> Result<(), String> {
     let mut story = Vec::new();
-    let outcome = catch_unwind(AssertUnwindSafe(|| compare(script, &mut story)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| compare(&setting, script, &mut story)));
     let problem = match outcome {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(problem)) => problem,
@@ -25,15 +44,15 @@ pub fn run(script: &Script) -> Result<(), String> {
             format!("the engine panicked: {}", text.unwrap_or("(no text)"))
         }
     };
-    let config = script.setup.config();
-    let work = config.timer_work_max();
-    let first = config_line(&script.setup.patch());
+    let work = setting.config.timer_work_max();
+    let first = config_line(&setting.first);
     Err(format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n")))
 }
 
-fn compare(script: &Script, story: &mut Vec<String>) -> Result<(), String> {
-    let mut teller = Teller::new(script);
-    let mut driver = Driver::<RandomState>::new(script.setup.config());
+fn compare(setting: &Setting<'_>, script: &Script, story: &mut Vec<String>) -> Result<(), String> {
+    let mut teller = Teller::under(setting.config.clone(), script);
+    let mut driver = Driver::<RandomState>::new(setting.config.clone());
+    let mut changes = setting.changes.iter();
     let mut given = Vec::new();
     while let Some(Told { now, op, lines }) = teller.next() {
         story.push(op_line(now, &op));
@@ -41,6 +60,11 @@ fn compare(script: &Script, story: &mut Vec<String>) -> Result<(), String> {
         driver.apply(now, &op, &mut given);
         check_lines(&lines, &given)?;
         check_engine(&driver, &teller.model)?;
+        if story.len() % CHANGED_AFTER == 0 {
+            changes.next().into_iter().for_each(|change| {
+                teller.interject(Op::Reconfigure(change.clone()));
+            });
+        }
     }
     let now = teller.model.now();
     for user in USERS {

@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use arbitrary::Arbitrary;
 use presence_engine::{Accounts, Config, Groups, Limit, Platform, Policy, Rate, Tier};
 
 use super::model::Model;
@@ -35,8 +36,7 @@ const LIST_MAX: usize = 5;
 const WEEK: u64 = 604_800_000;
 
 /// A whole run.
-#[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Debug, Default, Arbitrary)]
 pub struct Script {
     pub setup: Setup,
     pub steps: Vec<Step>,
@@ -50,8 +50,7 @@ impl Script {
 }
 
 /// The configuration of a run and where its time begins. Any numbers make a valid one.
-#[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Debug, Default, Arbitrary)]
 pub struct Setup {
     pub tier: u8,
     pub status_switch: u8,
@@ -73,16 +72,14 @@ pub struct Setup {
 }
 
 /// How far time moves, and then one input.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Debug, Arbitrary)]
 pub struct Step {
     pub wait: Wait,
     pub act: Act,
 }
 
 /// How the stamp of a step comes of the latest one.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Copy, Debug, Arbitrary)]
 pub enum Wait {
     None,
     One,
@@ -103,8 +100,7 @@ pub enum Wait {
 }
 
 /// One input.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Debug, Arbitrary)]
 pub enum Act {
     Tick,
     Login {
@@ -150,8 +146,7 @@ pub enum Act {
 }
 
 /// Which session: `how` tells live ones from ended ones, and the newest of a device from its n-th.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Copy, Debug, Arbitrary)]
 pub struct Pick {
     pub of: u8,
     pub how: u8,
@@ -259,16 +254,25 @@ pub struct Told {
 
 impl<'a> Teller<'a> {
     pub fn new(script: &'a Script) -> Self {
-        let model = Model::new(script.setup.config());
+        Self::under(script.setup.config(), script)
+    }
+
+    /// Tells a story under another configuration than the script's own.
+    pub fn under(config: Config, script: &'a Script) -> Self {
         Self {
             script,
-            model,
+            model: Model::new(config),
             at: 0,
             crowd: VecDeque::new(),
             given: Vec::new(),
             noted: Vec::new(),
             retry_at: 0,
         }
+    }
+
+    /// Has something told before the next step.
+    pub fn interject(&mut self, op: Op) {
+        self.crowd.push_back(op);
     }
 
     fn stamp(&self, wait: Wait) -> u64 {

@@ -177,7 +177,8 @@ fn policy_value(policy: Policy) -> Value {
         .collect()
 }
 
-fn limit_name(limit: Limit) -> &'static str {
+/// The key of a limit in a configuration.
+pub fn limit_name(limit: Limit) -> &'static str {
     match limit {
         Limit::Subscriptions => "subscriptions",
         Limit::QueryUsers => "query_users",
@@ -188,7 +189,8 @@ fn limit_name(limit: Limit) -> &'static str {
     }
 }
 
-fn timeout_name(timeout: Timeout) -> &'static str {
+/// The key of a timeout in a configuration.
+pub fn timeout_name(timeout: Timeout) -> &'static str {
     match timeout {
         Timeout::Native => "native",
         Timeout::Web => "web",
