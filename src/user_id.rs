@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
+#[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::hash::Hash;
@@ -69,7 +70,10 @@ macro_rules! text_ids {
     )*};
 }
 
-text_ids!(String, Box<str>, Rc<str>, Arc<str>);
+text_ids!(String, Box<str>, Rc<str>);
+// There is no `Arc` where a processor cannot compare and swap, as on small microcontrollers.
+#[cfg(target_has_atomic = "ptr")]
+text_ids!(Arc<str>);
 
 macro_rules! plain_ids {
     ($($id:ty),*) => {$(

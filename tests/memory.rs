@@ -252,6 +252,49 @@ fn what_has_ended_is_given_back_or_used_again() {
     drop(world);
 }
 
+/// TI-8, BI-2: ids that nobody has, asked for, subscribed, evicted and unsubscribed, leave not a
+/// byte. In release it is a million of them.
+#[test]
+fn a_million_junk_ids_leave_memory_where_it_was() {
+    const JUNK: u64 = if cfg!(debug_assertions) { 40_000 } else { 1_000_000 };
+    const PEAK_BYTES_MAX: isize = 1 << 17;
+    let mut world = World::empty(0);
+    let config = world.engine.config().clone();
+    let mut engine = Engine::<String, _>::with_hasher(config, FixedState::default());
+    let (device, kind) = (DeviceId::new("web-1"), LoginKind::Login);
+    let ann = engine.login(world.at(), "ann", Platform::Web, device, kind).expect("it is valid");
+    // All of one length, so that the last ones take what the first took.
+    let junk = |from: u64| -> Vec<String> {
+        (from..from + 100).map(|nth| format!("nobody-at-all-{nth:010}")).collect()
+    };
+    let mut abuse = |from: u64| {
+        world.now += 1;
+        let now = world.at();
+        // More than the list takes, so that the first are evicted.
+        for from in [from, from + 100, from + 200] {
+            let junk = junk(from);
+            assert!(engine.query(now, ann, &junk).is_ok_and(|found| found.failures.is_empty()));
+            assert!(engine.subscribe(now, ann, &junk).is_ok_and(|done| done.failures.is_empty()));
+        }
+        assert!(engine.unsubscribe(now, ann, &junk(from + 100)).is_ok());
+        assert!(engine.unsubscribe_all(now, ann).is_ok());
+        while engine.poll_output().is_some() {}
+        engine.stats().users
+    };
+    // Tables and lists get the size that one list needs.
+    for round in 0..20 {
+        abuse(round * 300);
+    }
+    let before = held();
+    PEAK.set(before);
+    for from in (6_000..6_000 + JUNK).step_by(300) {
+        assert_eq!(abuse(from), 1);
+    }
+    assert_eq!(held(), before);
+    let peak = PEAK.get() - before;
+    assert!(peak <= PEAK_BYTES_MAX, "{peak} bytes above");
+}
+
 /// A dropped engine leaves nothing.
 #[test]
 fn nothing_leaks() {
