@@ -56,7 +56,7 @@ enum Life {
         until: u64,
         kind: LoginKind,
     },
-    Linked(Link),
+    Linked(Box<Link>),
 }
 
 struct Link {
@@ -241,7 +241,7 @@ impl Client {
         };
         let (user, platform) = (self.device.user, self.device.platform);
         link.send(now, Ask::Login { user, platform, kind }, out);
-        self.life = Life::Linked(link);
+        self.life = Life::Linked(Box::new(link));
     }
 
     /// When a link counts as dead on which nothing more is heard.

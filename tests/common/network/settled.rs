@@ -69,7 +69,10 @@ fn settle(world: &mut World<'_>) -> Result<(), Breach> {
             return Ok(());
         }
         check(Check::Settling, world.now < give_up_at, || {
-            format!("{} does not settle", waiting.map_or("the host".into(), |it| it.to_string()))
+            format!(
+                "{} does not settle",
+                waiting.map_or_else(|| "the host".into(), ToString::to_string)
+            )
         })?;
     }
 }

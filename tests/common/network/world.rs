@@ -228,7 +228,7 @@ impl World<'_> {
     }
 
     fn send_down(&mut self, packet: Packet<Tell>) {
-        self.send(packet.link, 1, |packet| Happening::Down(packet), packet);
+        self.send(packet.link, 1, Happening::Down, packet);
     }
 
     fn send<B: Clone>(
@@ -284,7 +284,7 @@ impl World<'_> {
 
     fn send_up(&mut self, number: usize, out: Vec<Packet<Ask>>) {
         for packet in out {
-            self.send(packet.link, 0, |packet| Happening::Up(packet), packet);
+            self.send(packet.link, 0, Happening::Up, packet);
         }
         let Some(at) = self.clients[number].next_wake() else { return };
         let at = at.max(self.now + 1);
