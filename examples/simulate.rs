@@ -22,11 +22,12 @@ const HELP: &str = "\
 Plays stories of clients and a host over a hostile network, each drawn from a number, its seed, and
 checks after each that all agree on who is there, who sees whom, and what is kept.
 
-usage: simulate [--seed N] [--count M] [--threads T]
+usage: simulate [--seed N] [--count M] [--threads T] [--careless]
 
   --seed N     the first seed (default 0; with --seed, one story is played)
   --count M    how many stories, with seeds from N on (default 1000)
   --threads T  how many threads play (default: one for each processor); changes no result
+  --careless   with a broken host, which repeats nothing that was lost, to see a failure told
   --help       print this
 
 Exit status: 0 all promises held; 1 bad arguments, or one did not: the story is told, made short.
@@ -57,19 +58,24 @@ enum Task {
 }
 
 /// Which stories are played.
-pub(crate) struct Stories {
-    pub(crate) first: u64,
-    pub(crate) count: u64,
-    pub(crate) threads: u64,
+struct Stories {
+    first: u64,
+    count: u64,
+    threads: u64,
+    is_careless: bool,
 }
 
 impl Task {
     fn of(args: &[OsString]) -> Result<Self, String> {
         let (mut first, mut count, mut threads) = (None, None, None);
-        let mut args = args.iter();
+        let (mut args, mut is_careless) = (args.iter(), false);
         while let Some(arg) = args.next() {
             let (name, place) = match arg.to_str() {
                 Some("--help" | "-h") => return Ok(Self::Help),
+                Some("--careless") => {
+                    is_careless = true;
+                    continue;
+                }
                 Some(name @ "--seed") => (name, &mut first),
                 Some(name @ "--count") => (name, &mut count),
                 Some(name @ "--threads") => (name, &mut threads),
@@ -92,7 +98,8 @@ impl Task {
             return Err("there are no seeds beyond 2^64".to_owned());
         }
         let processors = thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        Ok(Self::Play(Stories { first, count, threads: threads.unwrap_or(processors) }))
+        let threads = threads.unwrap_or(processors);
+        Ok(Self::Play(Stories { first, count, threads, is_careless }))
     }
 }
 
@@ -106,7 +113,7 @@ struct Found {
 
 impl Stories {
     /// Plays them all, on some threads; if any fail, tells of that with the lowest seed.
-    pub(crate) fn play(&self) -> Result<Tally, String> {
+    fn play(&self) -> Result<Tally, String> {
         let next = AtomicU64::new(self.first);
         let failed = AtomicU64::new(u64::MAX);
         let found = Mutex::new(Found::default());
@@ -128,7 +135,7 @@ impl Stories {
             if seed >= self.first + self.count || seed > failed.load(Ordering::Relaxed) {
                 break;
             }
-            match network::play(seed) {
+            match network::play(seed, self.is_careless) {
                 Ok(story) => tally.add(&story),
                 Err(story) => {
                     failed.fetch_min(seed, Ordering::Relaxed);

@@ -7,11 +7,11 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use presence_engine::{CloseReason, Config, LoginKind, Platform, Status, Timeout};
+use presence_engine::{CloseReason, Config, LoginKind, Status};
 
 use super::breach::{Breach, Check, check};
 use super::dice::mix;
-use super::scene::Device;
+use super::scene::{Device, silence_ms};
 use super::wire::{Answer, Ask, Bye, Frame, LinkId, Packet, Stream, Tell, User};
 
 /// How long an attempt to log in may take.
@@ -80,15 +80,11 @@ pub type Outgoing = Vec<Packet<Ask>>;
 /// What its user does with it.
 impl Client {
     pub fn new(number: usize, device: Device, config: &Config) -> Self {
-        let timeout = match device.platform {
-            Platform::Web => Timeout::Web,
-            Platform::MiniProgram => Timeout::MiniProgram,
-            _ => Timeout::Native,
-        };
+        let heartbeat_ms = silence_ms(config, device.platform) * 3 / 10;
         Self {
             number,
             device,
-            heartbeat_ms: config.timeout(timeout) * 3 / 10,
+            heartbeat_ms,
             life: Life::Off { is_silent: false },
             asleep_until: 0,
             attempts: 0,

@@ -218,6 +218,9 @@ impl Host {
 
     /// Does all that the engine has found to be done. Returns the time of the first of it.
     fn drain(&mut self, now: u64) -> Result<Option<Timestamp>, Breach> {
+        if self.engine.stats().pending_outputs == 0 {
+            return Ok(None);
+        }
         let Self { engine, ledger, links, by_session, out, log, notifications, .. } = self;
         let config = engine.config().clone();
         let mut first = None;
@@ -327,8 +330,10 @@ impl Host {
     fn tend_links(&mut self, now: u64) -> Result<(), Breach> {
         let mut slow = Vec::new();
         for (id, link) in &mut self.links {
-            let frames = link.stream.resend(now).into_iter();
-            self.out.extend(frames.map(|frame| (*id, frame)));
+            let frames = link.stream.resend(now);
+            if !self.habits.is_careless {
+                self.out.extend(frames.into_iter().map(|frame| (*id, frame)));
+            }
             if link.ended_at.is_none() && link.stream.backlog() > BACKLOG_MAX {
                 slow.push(*id);
             }

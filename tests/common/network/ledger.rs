@@ -12,6 +12,7 @@ use presence_engine::{
 };
 
 use super::breach::{Breach, Check, check};
+use super::scene::silence_ms;
 use super::wire::User;
 
 /// Which user's device.
@@ -105,12 +106,8 @@ impl Ledger {
 
     /// When a session ends unless it is heard from, and why.
     fn deadline(config: &Config, live: &Live) -> (u64, CloseReason) {
-        let silence = match live.seat.platform {
-            Platform::Web => Timeout::Web,
-            Platform::MiniProgram => Timeout::MiniProgram,
-            _ => Timeout::Native,
-        };
-        let mut end = (live.heard + config.timeout(silence), CloseReason::TimedOut);
+        let silence = silence_ms(config, live.seat.platform);
+        let mut end = (live.heard + silence, CloseReason::TimedOut);
         let ways = [
             (live.background, Timeout::Background, CloseReason::Background),
             (live.exit, Timeout::Exit, CloseReason::Exit),

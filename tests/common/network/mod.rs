@@ -81,9 +81,11 @@ impl Tally {
     }
 }
 
-/// Plays the story of a number. A failure is told with the shortest story found that fails alike.
-pub fn play(seed: u64) -> Result<Tally, String> {
-    let scene = Scene::draw(seed);
+/// Plays the story of a number, with a broken host if it is to be careless. A failure is told with
+/// the shortest story found that fails alike.
+pub fn play(seed: u64, is_careless: bool) -> Result<Tally, String> {
+    let mut scene = Scene::draw(seed);
+    scene.host.is_careless = is_careless;
     match run(&scene, None).end {
         Ok(tally) => Ok(tally),
         Err(breach) => Err(shrink::tell(&scene, &breach)),

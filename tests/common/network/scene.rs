@@ -46,6 +46,8 @@ pub struct Habits {
     pub has_raw_clock: bool,
     /// Whether its links are seen to break when it crashes.
     pub resets_on_crash: bool,
+    /// Whether it repeats nothing that was lost: a broken host, to see that this is found.
+    pub is_careless: bool,
 }
 
 /// Some time in which things happen, after which there is quiet, and all is checked.
@@ -232,7 +234,7 @@ impl Scene {
             17 | 18 => config.timeout(dice.pick(&Timeout::ALL[..5])) + dice.within(0..=2) - 1,
             _ => {
                 let timeout = config.timeout(dice.pick(&Timeout::ALL[5..]));
-                timeout.min(3_600_000) + dice.within(0..=60_000)
+                timeout.min(PAUSE_MAX_MS) + dice.within(0..=60_000)
             }
         }
     }
@@ -310,6 +312,18 @@ impl Scene {
     }
 }
 
+/// After how long a session on `platform` ends that is not heard from (LV-2).
+pub fn silence_ms(config: &Config, platform: Platform) -> u64 {
+    config.timeout(match platform {
+        Platform::Web => Timeout::Web,
+        Platform::MiniProgram => Timeout::MiniProgram,
+        _ => Timeout::Native,
+    })
+}
+
+/// The longest pause, so that a story has more acts than heartbeats.
+const PAUSE_MAX_MS: u64 = 900_000;
+
 /// How long a trouble lasts: moments, or minutes.
 fn span(dice: &mut Dice) -> u64 {
     if dice.chance(500) { dice.within(1..=5_000) } else { dice.within(5_000..=600_000) }
@@ -336,6 +350,7 @@ fn habits(dice: &mut Dice) -> Habits {
         has_batches: dice.chance(500),
         has_raw_clock: dice.chance(300),
         resets_on_crash: dice.chance(500),
+        is_careless: false,
     }
 }
 

@@ -12,11 +12,14 @@ use super::breach::{Breach, Check, check};
 use super::dice::mix;
 use super::host::Presence;
 use super::ledger::Seat;
+use super::scene::{Act, silence_ms};
 use super::wire::User;
 use super::world::World;
 
 /// How long it may take until all has settled, beyond what timeouts and troubles take.
 const PATIENCE_MS: u64 = 3_600_000;
+/// After so long no frame of before is still on its way.
+const STRAGGLERS_MS: u64 = 60_000;
 /// For so long nothing has happened when all has settled.
 const CALM_MS: u64 = 5_000;
 /// As long as a note of a kick is kept (ML-10).
@@ -56,9 +59,9 @@ fn settle(world: &mut World<'_>) -> Result<(), Breach> {
     world.set_fair(true);
     world.host.note(world.now, || "-- quiet".to_owned());
     let config = world.host.engine.config();
-    let timeouts = [Timeout::Native, Timeout::Web, Timeout::MiniProgram];
-    let longest = timeouts.map(|timeout| config.timeout(timeout)).into_iter().fold(0, u64::max);
-    world.advance(world.now + world.trouble_ms() + 2 * longest + 60_000)?;
+    let platforms = world.scene.devices.iter().map(|device| device.platform);
+    let longest = platforms.map(|platform| silence_ms(config, platform)).fold(0, u64::max);
+    world.advance(world.now + world.trouble_ms() + longest + STRAGGLERS_MS)?;
     let give_up_at = world.now + PATIENCE_MS;
     loop {
         let before = world.host.notifications;
@@ -82,20 +85,15 @@ fn farewell(world: &mut World<'_>) -> Result<(), Breach> {
     world.set_fair(false);
     for number in 0..world.clients.len() {
         let config = world.host.engine.config();
-        let platform = world.scene.devices[number].platform;
-        let timeout = match platform {
-            Platform::Web => config.timeout(Timeout::Web),
-            Platform::MiniProgram => config.timeout(Timeout::MiniProgram),
-            _ => config.timeout(Timeout::Native),
-        };
+        let timeout = silence_ms(config, world.scene.devices[number].platform);
         let chance = mix(&[world.scene.seed, number as u64]) % 5;
         if world.scene.has_survivors && timeout >= BEAT_MS && chance < 3 {
             continue;
         }
         let act = match chance {
-            0 => super::scene::Act::Kill(number),
-            1 => super::scene::Act::Vanish(number),
-            _ => super::scene::Act::Logout(number),
+            0 => Act::Kill(number),
+            1 => Act::Vanish(number),
+            _ => Act::Logout(number),
         };
         world.act(&act)?;
     }

@@ -5,7 +5,7 @@ use super::run;
 use super::scene::{KINDS, Scene};
 
 /// How many shorter stories are tried, at most.
-const TRIES_MAX: usize = 600;
+const TRIES_MAX: usize = 400;
 
 /// Tells the shortest story found that breaks the same promise as `scene`.
 pub fn tell(scene: &Scene, breach: &Breach) -> String {
