@@ -153,9 +153,9 @@ impl Stories {
 fn summary(tally: &Tally) -> String {
     let Tally { stories, simulated_ms, logins, notifications, events } = tally;
     let events: Vec<_> = events.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let (hours, events) = (simulated_ms / 3_600_000, events.join(", "));
     format!(
-        "{stories} stories, {} simulated hours, {logins} logins, {notifications} notifications; {}\n",
-        simulated_ms / 3_600_000,
-        events.join(", "),
+        "{stories} stories, {hours} simulated hours, {logins} logins, \
+         {notifications} notifications; {events}\n"
     )
 }

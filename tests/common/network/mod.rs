@@ -1,4 +1,4 @@
-//! A hostile network: whole deployments of a host and its clients, in virtual time, from one number.
+//! A hostile network: a host and its clients over bad links, in virtual time, from one number.
 //!
 //! Clients with clocks of their own log in over links that lose, delay, double and reorder what
 //! they carry, break unseen, or work one way only. Hosts stall, stand still, step their clocks, and
