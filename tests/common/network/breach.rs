@@ -11,6 +11,8 @@ pub enum Check {
     Status,
     /// Sessions end when they have to, and once; what has ended is refused ever after (LV).
     Session,
+    /// Who excludes each other is not logged in side by side, and nobody else is displaced (ML).
+    Policy,
     /// `poll_timeout` is never later than the next effect (TI-6).
     Wakeup,
     /// A request is answered as the rules demand (SU-2, SU-5, SU-6, FR-1).

@@ -240,7 +240,7 @@ impl Host {
                     close.at
                 }
                 Output::Event(event) => {
-                    ledger.event(&event)?;
+                    ledger.event(&config, &event)?;
                     event.at
                 }
                 Output::Status(change) => {
@@ -417,6 +417,10 @@ impl Host {
         let session = self.engine.login(stamp, &user, platform, device, kind);
         self.note(now, || format!("{id:?} logs in as {user:?} on {platform}: {session:?}"));
         let at = self.engine.now().as_millis();
+        let is_refused = self.ledger.spends_note(self.engine.config(), at, &seat, kind);
+        check(Check::Policy, is_refused == (session == Err(LoginError::KickedOffline)), || {
+            format!("{seat:?} is to be refused as kicked: {is_refused}, but {session:?}")
+        })?;
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         match session {
             Ok(session) => {
@@ -425,11 +429,12 @@ impl Host {
                 // Before the outputs are drained, as a newcomer is told of himself.
                 link.session = Some(session);
                 self.by_session.insert(session, id);
-                self.ledger.open(self.engine.config(), at, session, seat);
+                self.ledger.open(self.engine.config(), at, session, seat.clone());
                 let list = self.engine.subscriptions(&user).copied().collect();
                 let friends = self.engine.friends(&user).copied().collect();
                 link.tell(now, id, Tell::LoggedIn { at, list, friends }, &mut self.out);
                 self.drain(now)?;
+                self.ledger.check_company(self.engine.config(), &seat)?;
                 self.check_list(user)
             }
             Err(LoginError::KickedOffline) => {

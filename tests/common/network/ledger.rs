@@ -7,13 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use presence_engine::{
-    Accounts, Action, Close, CloseReason, Config, DeviceId, Event, Limit, Platform, Reason,
-    SessionId, State, StatusChange, Timeout,
+    Accounts, Action, Close, CloseReason, Config, DeviceId, Event, KickedAway, Limit, LoginKind,
+    Platform, Policy, Reason, SessionId, State, StatusChange, Timeout,
 };
 
 use super::breach::{Breach, Check, check};
 use super::scene::silence_ms;
 use super::wire::User;
+
+/// For so long a note of a kick is kept (ML-10).
+pub const NOTE_MS: u64 = 604_800_000;
 
 /// Which user's device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +46,8 @@ pub struct Ledger {
     sessions: BTreeMap<SessionId, Live>,
     /// By the back end's events alone: who is logged in, with a session or to be pushed to.
     back_end: BTreeMap<Seat, State>,
+    /// The devices that were kicked while they were away, and when (ML-10).
+    notes: BTreeMap<Seat, u64>,
     lists: BTreeMap<User, Vec<User>>,
     friends: BTreeSet<(User, User)>,
     known: BTreeSet<User>,
@@ -65,6 +70,28 @@ impl Ledger {
             }
         }
         self.sessions.insert(session, Live { seat, heard: now, background: None, exit: None });
+    }
+
+    /// Whether a login is to be refused for a note of a kick, which is spent then (ML-10).
+    pub fn spends_note(&mut self, config: &Config, now: u64, seat: &Seat, kind: LoginKind) -> bool {
+        let noted = self.notes.remove(seat).is_some_and(|at| now - at < NOTE_MS);
+        let KickedAway { on_reconnect, on_login } = config.kicked_away();
+        noted && on_reconnect && (kind == LoginKind::Reconnect || on_login)
+    }
+
+    /// Checks that a newcomer is beside none of those that he excludes (ML-2 to ML-4).
+    pub fn check_company(&self, config: &Config, newcomer: &Seat) -> Result<(), Breach> {
+        let platform = newcomer.platform.counted_as();
+        let mut instances = 0;
+        for seat in self.back_end.keys().filter(|seat| seat.user == newcomer.user) {
+            let other = seat.platform.counted_as();
+            instances += u64::from(other == platform);
+            let is_excluded = other != platform && are_together(config.policy(), other, platform);
+            check(Check::Policy, !is_excluded, || format!("{seat:?} stays beside {newcomer:?}"))?;
+        }
+        check(Check::Policy, instances <= config.max_instances(platform), || {
+            format!("{newcomer:?} is one of {instances} on his platform")
+        })
     }
 
     pub fn is_live(&self, session: SessionId) -> bool {
@@ -197,6 +224,7 @@ impl Ledger {
         self.lists.values_mut().for_each(|list| list.retain(|other| *other != user));
         self.friends.retain(|&(owner, friend)| owner != user && friend != user);
         self.left.remove(&user);
+        self.notes.retain(|seat, _| seat.user != user);
     }
 
     fn may_hear(&self, config: &Config, live: &Live, user: User) -> bool {
@@ -241,8 +269,9 @@ impl Ledger {
         })
     }
 
-    pub fn event(&mut self, event: &Event<'_, User>) -> Result<(), Breach> {
-        self.pass(event.at.as_millis())?;
+    pub fn event(&mut self, config: &Config, event: &Event<'_, User>) -> Result<(), Breach> {
+        let at = event.at.as_millis();
+        self.pass(at)?;
         let of = |platform, device: &DeviceId| Seat {
             user: *event.user,
             platform,
@@ -252,7 +281,13 @@ impl Ledger {
         match event.action {
             Action::Login => {
                 for (platform, device) in event.displaced.iter() {
-                    self.back_end.remove(&of(platform, device));
+                    let (displaced, theirs) = (of(platform, device), platform.counted_as());
+                    let own = seat.platform.counted_as();
+                    let is_right = theirs == own || are_together(config.policy(), theirs, own);
+                    check(Check::Policy, is_right, || format!("{seat:?} displaces {displaced:?}"))?;
+                    if self.back_end.remove(&displaced) == Some(State::PushOnline) {
+                        self.notes.insert(displaced, at);
+                    }
                 }
                 self.back_end.insert(seat, State::Online);
             }
@@ -315,6 +350,22 @@ impl Ledger {
         let latest = self.latest;
         self.latest = at.max(latest);
         check(Check::Session, at >= latest, || format!("an output of {at} comes after {latest}"))
+    }
+}
+
+/// Whether two platforms stand in one group (ML-2). Neither is a mini program.
+fn are_together(policy: Policy, a: Platform, b: Platform) -> bool {
+    let group = |platform| match platform {
+        Platform::Android | Platform::Iphone | Platform::Ipad => 0,
+        Platform::Windows | Platform::Mac | Platform::Linux => 1,
+        Platform::Web | Platform::MiniProgram => 2,
+    };
+    match policy {
+        Policy::Single => true,
+        Policy::Dual => (group(a) == 2) == (group(b) == 2),
+        Policy::Triple => group(a) == group(b),
+        Policy::Multi => a == b,
+        Policy::Groups(groups) => groups.are_together(a, b),
     }
 }
 

@@ -219,7 +219,14 @@ impl Scene {
         }
         for _ in 0..dice.within(5..=30) {
             at += self.pause(dice);
-            acts.push((at, self.act(dice, weights)));
+            let act = self.act(dice, weights);
+            if let Some(client) =
+                act.client().filter(|_| matches!(act.kind(), "background" | "exit"))
+            {
+                // Mostly people come back.
+                acts.push((at + self.pause(dice), Act::Foreground(client)));
+            }
+            acts.push((at, act));
         }
         acts.sort_by_key(|&(at, _)| at);
         Round { acts, lasts: at + self.pause(dice) }

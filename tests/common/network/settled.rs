@@ -11,7 +11,7 @@ use presence_engine::{
 use super::breach::{Breach, Check, check};
 use super::dice::mix;
 use super::host::Presence;
-use super::ledger::Seat;
+use super::ledger::{NOTE_MS, Seat};
 use super::scene::{Act, silence_ms};
 use super::wire::User;
 use super::world::World;
@@ -22,8 +22,6 @@ const PATIENCE_MS: u64 = 3_600_000;
 const STRAGGLERS_MS: u64 = 60_000;
 /// For so long nothing has happened when all has settled.
 const CALM_MS: u64 = 5_000;
-/// As long as a note of a kick is kept (ML-10).
-const NOTE_MS: u64 = 604_800_000;
 /// How often the survivors of the long wait are heard, who have no shorter timeout.
 const BEAT_MS: u64 = 60_000;
 
