@@ -4,7 +4,7 @@
 //! All that it knows is lost when it crashes, but for the accounts and friendships in its database.
 
 use core::hash::BuildHasherDefault;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::DefaultHasher;
 
 use presence_engine::{
@@ -56,10 +56,10 @@ pub struct Host {
 }
 
 /// What survives a crash.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Database {
-    accounts: Vec<User>,
-    friends: Vec<(User, User)>,
+    accounts: BTreeSet<User>,
+    friends: BTreeSet<(User, User)>,
 }
 
 /// What the host takes in a turn.
@@ -176,6 +176,11 @@ impl Host {
     /// How many links there are whose sessions are live.
     pub fn live_links(&self) -> usize {
         self.by_session.len()
+    }
+
+    /// Whether the engine was told of all friendships that the database has, and of no others.
+    pub fn has_all_friends(&self) -> bool {
+        self.ledger.friends().eq(self.database.friends.iter().copied())
     }
 
     /// Writes down what happens, if it is to be told.
@@ -425,7 +430,7 @@ impl Host {
         match session {
             Ok(session) => {
                 self.logins += 1;
-                self.database.open(user);
+                self.database.accounts.insert(user);
                 // Before the outputs are drained, as a newcomer is told of himself.
                 link.session = Some(session);
                 self.by_session.insert(session, id);

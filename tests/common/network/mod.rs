@@ -14,8 +14,10 @@
 //!   ([`wire::Stream`]). So the engine gets what a link says once and in order; heartbeats alone
 //!   come as they come. A view is built from a query's answer and the changes after it, and one
 //!   lost or doubled in between would spoil it.
-//! - **Epochs**: a link is one attempt of a device, counted by the device. What is left of an older
-//!   attempt opens nothing, or a late login would bring back who has left.
+//! - **Epochs**: a link is one attempt of a device, counted by the device, with one life of the
+//!   host, counted by the host. What is left of an older attempt opens nothing, or a late login
+//!   would bring back who has left; what is left of an older life is dropped, or the numbers of two
+//!   hosts would mix on one link.
 //! - **Which link is whose session**, for ever: what comes late on a link whose session has ended
 //!   goes to the engine all the same, which must refuse it (LV-7).
 //! - **Time**: it lets time pass before each turn, in portions, and drains before it answers.

@@ -141,6 +141,12 @@ fn check_sessions(world: &World<'_>) -> Result<(), Breach> {
     check(Check::Agreement, counts.0 == counts.2 && counts.1 == counts.2, || {
         format!("engine, host and clients have {counts:?} sessions")
     })?;
+    check(Check::Agreement, world.host.has_all_friends(), || {
+        format!(
+            "the database does not have these friends: {:?}",
+            ledger.friends().collect::<Vec<_>>()
+        )
+    })?;
     let pending = engine.stats().pending_outputs;
     check(Check::Agreement, pending == 0, || format!("{pending} outputs wait"))
 }
