@@ -17,12 +17,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use common::driver::{Driver, session_of};
+use common::env::number_from_env;
 use common::lockstep;
 use common::op::{Device, Line, Machine, Op, Out, Session};
 use common::rig::{Rig, by_method};
 use common::steps::{Act, Script, Step, USERS, Wait, everybody};
 use common::story::op_line;
-use strategies::{check, number_from_env, script};
+use strategies::{check, script};
 
 mod common;
 #[path = "common/strategies.rs"]

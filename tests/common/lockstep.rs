@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 
 use super::driver::Driver;
 use super::model::Model;
-use super::op::{Line, Machine, Op};
+use super::op::{Line, Machine, Op, Patch};
 use super::steps::{Script, Teller, Told, USERS};
 use super::story::{config_line, difference, op_line};
 
@@ -15,20 +15,25 @@ use super::story::{config_line, difference, op_line};
 /// wrong is told with the whole story, a panic of the engine too.
 pub fn run(script: &Script) -> Result<(), String> {
     let mut story = Vec::new();
-    let outcome = catch_unwind(AssertUnwindSafe(|| compare(script, &mut story)));
-    let problem = match outcome {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(problem)) => problem,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            format!("the engine panicked: {}", text.unwrap_or("(no text)"))
-        }
-    };
-    let config = script.setup.config();
-    let work = config.timer_work_max();
-    let first = config_line(&script.setup.patch());
-    Err(format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n")))
+    guard(|| compare(script, &mut story)).map_err(|problem| {
+        let work = script.setup.config().timer_work_max();
+        report(&script.setup.patch(), work, &story, &problem)
+    })
+}
+
+/// Runs a check, and takes a panic for what it has found.
+pub fn guard<T>(check: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("the engine panicked: {}", text.unwrap_or("(no text)")))
+    })
+}
+
+/// Tells what went wrong after a story, the configuration and then an input a line.
+pub fn report(config: &Patch, work: u64, story: &[String], problem: &str) -> String {
+    let first = config_line(config);
+    format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n"))
 }
 
 fn compare(script: &Script, story: &mut Vec<String>) -> Result<(), String> {
@@ -54,7 +59,8 @@ fn compare(script: &Script, story: &mut Vec<String>) -> Result<(), String> {
     Ok(())
 }
 
-fn check_lines(expected: &[Line], given: &[Line]) -> Result<(), String> {
+/// Compares the lines of one input.
+pub fn check_lines(expected: &[Line], given: &[Line]) -> Result<(), String> {
     if expected == given {
         return Ok(());
     }

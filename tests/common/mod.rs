@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 pub mod driver;
+pub mod env;
 pub mod lockstep;
 pub mod model;
 pub mod op;
