@@ -90,3 +90,41 @@ pub fn check_engine<S: BuildHasher>(driver: &Driver<S>, model: &Model) -> Result
         _ => Ok(()),
     }
 }
+
+/// Compares what can be seen of a user in the engine without an input: his devices, sessions and
+/// relations.
+pub fn check_user<S: BuildHasher>(
+    driver: &Driver<S>,
+    model: &Model,
+    user: &str,
+) -> Result<(), String> {
+    let engine = &driver.engine;
+    let of_model =
+        model.devices(user).map(|(device, live)| (device.platform, &*device.device, live));
+    let of_engine = engine.devices(user);
+    let of_engine = of_engine.map(|of| (of.platform, of.device.as_str(), of.session.is_some()));
+    let (expected, given): (Vec<_>, Vec<_>) = (of_model.collect(), of_engine.collect());
+    if expected != given {
+        return Err(format!("{user} has the devices {expected:?}, in the engine {given:?}"));
+    }
+    for of in engine.devices(user) {
+        let owner = of.session.map(|session| engine.owner(session));
+        if owner.as_ref().is_some_and(|owner| owner.as_ref() != Some(&of)) {
+            return Err(format!("a session of {user} has the owner {owner:?}"));
+        }
+    }
+    let (subscriptions, friends) = model.relations(user);
+    if !engine.subscriptions(user).eq(subscriptions) {
+        let given: Vec<_> = engine.subscriptions(user).collect();
+        return Err(format!("{user} subscribes {subscriptions:?}, in the engine {given:?}"));
+    }
+    // Friends have no order.
+    let mut given: Vec<_> = engine.friends(user).collect();
+    let mut expected: Vec<_> = friends.iter().collect();
+    given.sort_unstable();
+    expected.sort_unstable();
+    if given != expected {
+        return Err(format!("{user} has the friends {expected:?}, in the engine {given:?}"));
+    }
+    Ok(())
+}
