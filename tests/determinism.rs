@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use common::driver::{Driver, session_of};
+use common::env::number_from_env;
 use common::lockstep;
 use common::model::Model;
 use common::op::{Device, Line, Machine, Op, Out, Session};
@@ -25,7 +26,7 @@ use common::rig::{News, Rig, by_method};
 use common::steps::{Act, Script, Step, USERS, Wait, everybody};
 use common::story::op_line;
 use common::trace::write_line;
-use strategies::{check, number_from_env, script};
+use strategies::{check, script};
 
 mod common;
 #[path = "common/journal.rs"]

@@ -12,6 +12,7 @@ use presence_engine::{Engine, Input, InputError, SessionId, State, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::any;
 
+use common::env::number_from_env;
 use common::lockstep;
 use common::model::Model;
 use common::op::{Device, Session};
@@ -19,7 +20,7 @@ use common::rig::{News, Rig};
 use common::steps::{Act, Pick, Script, Step, Teller, Told, USERS, Wait};
 use common::story::{config_line, op_line};
 use common::trace::{Entry, read_line};
-use strategies::{check, number_from_env, script};
+use strategies::{check, script};
 
 mod common;
 #[path = "common/strategies.rs"]

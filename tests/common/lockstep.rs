@@ -34,19 +34,24 @@ pub struct Setting<'a> {
 /// Drives the engine and the model through a script as [`run`] does, in a setting.
 pub fn run_in(setting: Setting<'_>, script: &Script) -> Result<(), String> {
     let mut story = Vec::new();
-    let outcome = catch_unwind(AssertUnwindSafe(|| compare(&setting, script, &mut story)));
-    let problem = match outcome {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(problem)) => problem,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            format!("the engine panicked: {}", text.unwrap_or("(no text)"))
-        }
-    };
-    let work = setting.config.timer_work_max();
-    let first = config_line(&setting.first);
-    Err(format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n")))
+    guard(|| compare(&setting, script, &mut story)).map_err(|problem| {
+        report(&setting.first, setting.config.timer_work_max(), &story, &problem)
+    })
+}
+
+/// Runs a check, and takes a panic for what it has found.
+pub fn guard<T>(check: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("the engine panicked: {}", text.unwrap_or("(no text)")))
+    })
+}
+
+/// Tells what went wrong after a story, the configuration and then an input a line.
+pub fn report(config: &Patch, work: u64, story: &[String], problem: &str) -> String {
+    let first = config_line(config);
+    format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n"))
 }
 
 fn compare(setting: &Setting<'_>, script: &Script, story: &mut Vec<String>) -> Result<(), String> {
@@ -78,7 +83,8 @@ fn compare(setting: &Setting<'_>, script: &Script, story: &mut Vec<String>) -> R
     Ok(())
 }
 
-fn check_lines(expected: &[Line], given: &[Line]) -> Result<(), String> {
+/// Compares the lines of one input.
+pub fn check_lines(expected: &[Line], given: &[Line]) -> Result<(), String> {
     if expected == given {
         return Ok(());
     }
@@ -107,4 +113,42 @@ pub fn check_engine<S: BuildHasher>(driver: &Driver<S>, model: &Model) -> Result
         }
         _ => Ok(()),
     }
+}
+
+/// Compares what can be seen of a user in the engine without an input: his devices, sessions and
+/// relations.
+pub fn check_user<S: BuildHasher>(
+    driver: &Driver<S>,
+    model: &Model,
+    user: &str,
+) -> Result<(), String> {
+    let engine = &driver.engine;
+    let of_model =
+        model.devices(user).map(|(device, live)| (device.platform, &*device.device, live));
+    let of_engine = engine.devices(user);
+    let of_engine = of_engine.map(|of| (of.platform, of.device.as_str(), of.session.is_some()));
+    let (expected, given): (Vec<_>, Vec<_>) = (of_model.collect(), of_engine.collect());
+    if expected != given {
+        return Err(format!("{user} has the devices {expected:?}, in the engine {given:?}"));
+    }
+    for of in engine.devices(user) {
+        let owner = of.session.map(|session| engine.owner(session));
+        if owner.as_ref().is_some_and(|owner| owner.as_ref() != Some(&of)) {
+            return Err(format!("a session of {user} has the owner {owner:?}"));
+        }
+    }
+    let (subscriptions, friends) = model.relations(user);
+    if !engine.subscriptions(user).eq(subscriptions) {
+        let given: Vec<_> = engine.subscriptions(user).collect();
+        return Err(format!("{user} subscribes {subscriptions:?}, in the engine {given:?}"));
+    }
+    // Friends have no order.
+    let mut given: Vec<_> = engine.friends(user).collect();
+    let mut expected: Vec<_> = friends.iter().collect();
+    given.sort_unstable();
+    expected.sort_unstable();
+    if given != expected {
+        return Err(format!("{user} has the friends {expected:?}, in the engine {given:?}"));
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 pub mod drafts;
 pub mod driver;
+pub mod env;
 pub mod lockstep;
 pub mod model;
 pub mod op;

@@ -15,6 +15,7 @@
 //! 3. A user is in `push_expiries` exactly while he is PushOnline, and in `clearings` only while he
 //!    is not Online. Both are in the order of arming (TI-5).
 
+mod canonical;
 mod inputs;
 mod requests;
 mod rules;
@@ -144,6 +145,23 @@ impl Model {
     /// Returns the subscription list of a user, and the users who are his friends.
     pub fn relations(&self, user: &str) -> (&[String], &[String]) {
         self.user(user).map_or((&[], &[]), |user| (&user.subscriptions, &user.friends))
+    }
+
+    /// Returns the devices on which a user is logged in, earliest login first, and whether each has
+    /// a session.
+    pub fn devices(&self, user: &str) -> impl Iterator<Item = (&Device, bool)> {
+        let logins = self.logins.iter().filter(move |login| login.device.user == user);
+        logins.map(|login| (&login.device, login.link.is_some()))
+    }
+
+    /// Returns how many session ids a device was ever given.
+    pub fn given(&self, device: &Device) -> u64 {
+        self.given.iter().filter(|given| *given == device).count() as u64
+    }
+
+    /// Returns how many session ids were ever given.
+    pub fn given_in_all(&self) -> usize {
+        self.given.len()
     }
 
     /// Returns how many sessions there are.

@@ -16,6 +16,18 @@ pub struct Device {
     pub device: String,
 }
 
+impl Device {
+    /// Returns the device of a name as it is displayed.
+    #[track_caller]
+    pub fn named(name: &str) -> Self {
+        let mut parts = name.splitn(3, '/');
+        let mut part = || parts.next().unwrap_or_default();
+        let (user, platform) = (part().to_owned(), part().parse());
+        let platform = platform.expect("a device has a platform");
+        Self { user, platform, device: part().to_owned() }
+    }
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.user, self.platform, self.device)

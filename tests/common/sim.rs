@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use presence_engine::{
     CloseReason, Config, ConfigBuilder, DeviceId, Engine, Limit, LoginError, LoginKind, Output,
-    Platform, Scope, SessionId, State, Tier, Timestamp,
+    Scope, SessionId, State, Tier, Timestamp,
 };
+
+use super::op::Device;
 
 /// Seven days, the default of ST-6 and the life of a note (ML-10).
 pub const WEEK: u64 = 604_800_000;
@@ -64,8 +66,8 @@ impl Sim {
     }
 
     pub fn try_login(&mut self, device: &str, kind: LoginKind) -> Result<SessionId, LoginError> {
-        let (user, platform, id) = parse(device);
-        let session = self.engine.login(self.now, user, platform, DeviceId::new(id), kind)?;
+        let Device { user, platform, device: id } = Device::named(device);
+        let session = self.engine.login(self.now, &user, platform, DeviceId::new(&id), kind)?;
         let known = self.names.insert(session, device.to_owned());
         assert_eq!(known, None, "a session id is never used twice");
         Ok(session)
@@ -239,12 +241,4 @@ fn line_of(names: &BTreeMap<SessionId, String>, output: &Output<'_, String>) -> 
 
 fn said(custom: &str) -> String {
     if custom.is_empty() { String::new() } else { format!(" {custom:?}") }
-}
-
-#[track_caller]
-fn parse(device: &str) -> (&str, Platform, &str) {
-    let mut parts = device.splitn(3, '/');
-    let (user, platform, id) = (parts.next(), parts.next(), parts.next());
-    let platform = platform.and_then(|name| name.parse().ok()).expect("a device has a platform");
-    (user.unwrap_or_default(), platform, id.unwrap_or_default())
 }

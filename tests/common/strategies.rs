@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
+use crate::common::env::number_from_env;
 use crate::common::steps::{Act, Pick, Script, Setup, Step, Wait};
 
 /// Draws scripts with a number of steps in the range.
@@ -187,10 +188,4 @@ pub(crate) fn check<S: Strategy>(
         Err(TestError::Fail(reason, _)) => panic!("PRESENCE_SEED={seed}\n{reason}"),
         Err(TestError::Abort(reason)) => panic!("PRESENCE_SEED={seed}\ngave up: {reason}"),
     }
-}
-
-/// Reads a number that makes a run longer or repeats it.
-pub(crate) fn number_from_env(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text}, and no number")))
 }

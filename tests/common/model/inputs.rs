@@ -10,7 +10,7 @@ use super::{Link, Login, Model, Note, close, event};
 /// How many notes of a user are kept (ML-10). Fixed.
 const NOTES_MAX: usize = 16;
 /// After how many milliseconds a note is gone (ML-10). Fixed, whatever the push timeout is.
-const NOTE_LIFE: u64 = 7 * 24 * 60 * 60 * 1_000;
+pub(super) const NOTE_LIFE: u64 = 7 * 24 * 60 * 60 * 1_000;
 
 impl Model {
     pub(super) fn input(&mut self, op: &Op, lines: &mut Vec<Line>) -> Result<Answer, Refusal> {
@@ -74,8 +74,7 @@ impl Model {
 
     /// Finds a live session and takes it as heard, whatever becomes of its request (LV-1, LV-7).
     pub(super) fn link(&mut self, session: &Session) -> Result<&mut Link, Refusal> {
-        let given = self.given.iter().filter(|device| **device == session.device).count() as u64;
-        let nth = session.nth.unwrap_or(given);
+        let nth = session.nth.unwrap_or_else(|| self.given(&session.device));
         let link = self
             .logins
             .iter_mut()
@@ -121,7 +120,7 @@ impl Model {
         }
 
         self.given.push(device.clone());
-        let nth = self.given.iter().filter(|given| *given == device).count() as u64;
+        let nth = self.given(device);
         let link = Some(Link { heard: now, background: None, exit: None });
         self.logins.push(Login { device: device.clone(), nth, link });
         self.user_mut(&device.user).is_known = true;

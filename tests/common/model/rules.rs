@@ -36,6 +36,13 @@ impl Bucket {
         Ok(())
     }
 
+    /// Returns how much is missing to full, in the units of the rate in force.
+    pub(super) fn missing_at(&self, rate: Rate, now: u64) -> u128 {
+        let mut bucket = self.clone();
+        bucket.refill(rate, now);
+        bucket.missing
+    }
+
     pub(super) fn change_rate(&mut self, old: Rate, new: Rate, now: u64) {
         self.refill(old, now);
         if self.missing == 0 {
