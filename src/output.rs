@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 ///
 /// Exhaustive on purpose: each kind demands an action, and a new kind must not be overlooked.
 #[expect(clippy::exhaustive_enums, reason = "each kind demands an action of the host")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "an output that is dropped is an action not taken"]
 pub enum Output<'a, U> {
     /// Close the link of a session that has ended.
@@ -28,7 +28,7 @@ pub enum Output<'a, U> {
 /// There is none for a session that the host itself ended, by
 /// [`logout`](crate::Engine::logout) or [`link_closed`](crate::Engine::link_closed).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Close<'a, U> {
     /// When the session ended.
     pub at: Timestamp,
@@ -91,7 +91,7 @@ impl CloseReason {
 
 /// Something for the app's back end to hear (EV-1).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Event<'a, U> {
     /// When it happened.
     pub at: Timestamp,
@@ -245,7 +245,7 @@ impl fmt::Debug for Displaced<'_> {
 
 /// A user's new state and custom status, and whom to tell (NO-1).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct StatusChange<'a, U> {
     /// When it changed.
     pub at: Timestamp,
@@ -263,7 +263,7 @@ pub struct StatusChange<'a, U> {
 /// One logged-in device, from [`Engine::devices`](crate::Engine::devices) and
 /// [`Engine::owner`](crate::Engine::owner).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct DeviceRef<'a, U> {
     /// Whose device.
     pub user: &'a U,
@@ -274,3 +274,18 @@ pub struct DeviceRef<'a, U> {
     /// Its session; `None` for a push registration.
     pub session: Option<SessionId>,
 }
+
+/// Copies are of references, so whatever the ids are.
+macro_rules! copied {
+    ($($name:ident),*) => {$(
+        impl<U> Clone for $name<'_, U> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<U> Copy for $name<'_, U> {}
+    )*};
+}
+
+copied!(Output, Close, Event, StatusChange, DeviceRef);

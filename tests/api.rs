@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use presence_engine::{
-    Action, Answer, Api, Close, CloseReason, Config, ConfigBuilder, ConfigError, DeviceId, Engine,
-    EngineFull, Event, Failure, FailureReason, FriendError, Groups, GroupsError, Id, Input,
-    InputError, Inspection, InvalidUserId, LoginError, LoginKind, NotASessionId, Output, Platform,
-    Policy, Queried, QueryError, Reason, RegisterError, RequestError, SessionId, SetStatusError,
-    State, Stats, Status, StatusChange, Subscribed, Tier, Timestamp, UnknownPlatform,
-    UnknownSession, UnknownVendorStatus, Unsubscribed, UserId,
+    Action, Answer, Api, Close, CloseReason, Config, ConfigBuilder, ConfigError, DeviceId,
+    DeviceRef, Engine, EngineFull, Event, Failure, FailureReason, FriendError, Groups, GroupsError,
+    Id, Input, InputError, Inspection, InvalidUserId, LoginError, LoginKind, NotASessionId, Output,
+    Platform, Policy, Queried, QueryError, Reason, RegisterError, RequestError, SessionId,
+    SetStatusError, State, Stats, Status, StatusChange, Subscribed, Tier, Timestamp,
+    UnknownPlatform, UnknownSession, UnknownVendorStatus, Unsubscribed, UserId,
 };
 
 const NOW: Timestamp = Timestamp::ZERO;
@@ -34,6 +34,13 @@ fn public_types_may_cross_threads() {
     is_free::<(Input<String>, Answer<String>, InputError<String>, QueryError<String>)>();
     is_free::<(Queried<String>, Subscribed<String>, Unsubscribed<String>, Inspection)>();
     is_free::<(Config, ConfigBuilder, ConfigError, Groups, Policy, Stats, Status)>();
+}
+
+#[test]
+fn outputs_are_copied_whatever_the_ids_are() {
+    fn is_copied<T: Copy>() {}
+    is_copied::<(Output<'static, String>, DeviceRef<'static, String>)>();
+    is_copied::<(Close<'static, String>, Event<'static, String>, StatusChange<'static, String>)>();
 }
 
 #[test]
