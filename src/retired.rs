@@ -90,4 +90,17 @@ mod tests {
         retired.release(7, 7, |slot| freed.push(slot));
         assert_eq!((freed.as_slice(), retired.len()), ([1, 2, 3].as_slice(), 0));
     }
+
+    #[test]
+    fn a_burst_gives_its_room_back() {
+        let mut retired = Retired::default();
+        (0..100_000).for_each(|slot| retired.push(slot));
+        for _ in 0..100 {
+            retired.push(0);
+            while !retired.is_empty() {
+                retired.release(0, 0, |_| {});
+            }
+        }
+        assert!(retired.fresh.capacity() + retired.leaving.capacity() <= 4 * ROOM_KEPT);
+    }
 }

@@ -141,7 +141,7 @@ impl Wheel {
             if start <= deadline {
                 return Timestamp::from_millis(start);
             }
-            self.cancel(entry);
+            self.cancel(entry, place);
         }
         let place = self.insert(entry, deadline);
         Timestamp::from_millis(self.start(place.level, place.slot))
@@ -175,12 +175,8 @@ impl Wheel {
         place
     }
 
-    /// Drops an entry, if there is one. O(1).
-    fn cancel(&mut self, entry: Entry) {
-        let place = self.place(entry);
-        if place == Place::NONE {
-            return;
-        }
+    /// Drops the entry at a place. O(1).
+    fn cancel(&mut self, entry: Entry, place: Place) {
         self.set_place(entry, Place::NONE);
         let entries = &mut self.levels[usize::from(place.level)].slots[usize::from(place.slot)];
         entries.swap_remove(place.at as usize);

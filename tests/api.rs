@@ -3,6 +3,7 @@
 
 use core::error::Error;
 use core::fmt::{Debug, Display};
+use core::time::Duration;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use presence_engine::{
     Action, Answer, Api, Close, CloseReason, Config, ConfigBuilder, ConfigError, DeviceId,
     DeviceRef, Engine, EngineFull, Event, Failure, FailureReason, FriendError, Groups, GroupsError,
     Id, Input, InputError, Inspection, InvalidUserId, LoginError, LoginKind, NotASessionId, Output,
-    Platform, Policy, Queried, QueryError, Reason, RegisterError, RequestError, SessionId,
+    Platform, Policy, Queried, QueryError, Rate, Reason, RegisterError, RequestError, SessionId,
     SetStatusError, State, Stats, Status, StatusChange, Subscribed, Tier, Timestamp,
     UnknownPlatform, UnknownSession, UnknownVendorStatus, Unsubscribed, UserId,
 };
@@ -207,7 +208,7 @@ fn outputs_show_what_they_say() {
 fn every_error_has_a_code_and_a_text() {
     let config = Config::builder().timer_work_max(0).build().expect_err("zero is refused");
     let failure = Failure { user: 1, reason: FailureReason::EngineFull };
-    let errors: [(InputError<u64>, &str, Option<u32>); 18] = [
+    let errors: [(InputError<u64>, &str, Option<u32>); 19] = [
         (UnknownSession.into(), "unknown_session", None),
         (InvalidUserId.into(), "invalid_user_id", None),
         (LoginError::from(InvalidUserId).into(), "invalid_user_id", None),
@@ -224,6 +225,7 @@ fn every_error_has_a_code_and_a_text() {
         (FriendError::SelfFriend.into(), "self_friend", None),
         (FriendError::UnknownUser.into(), "unknown_user", Some(70_107)),
         (FriendError::TooManyFriends { limit: 1 }.into(), "too_many_friends", None),
+        (FriendError::from(EngineFull).into(), "engine_full", None),
         (RegisterError::from(EngineFull).into(), "engine_full", None),
         (config.into(), "invalid_config", None),
     ];
@@ -498,4 +500,64 @@ mod arbitrary {
             assert!(groups.are_together(Platform::Web, Platform::MiniProgram));
         }
     }
+}
+
+#[test]
+fn devices_are_named_by_texts_whatever_their_length() {
+    for text in ["", "w", "fourteen bytes", "fifteen bytes..", &"long ".repeat(20)] {
+        let device = DeviceId::new(text);
+        let names: HashSet<_> = [device.clone(), text.into(), String::from(text).into()].into();
+        assert!(names.len() == 1 && names.contains(text), "{text:?} is one name");
+        assert_eq!((device.as_str(), AsRef::<str>::as_ref(&device)), (text, text));
+        assert_eq!(
+            (format!("{device:?}"), format!("{device:>9}")),
+            (format!("{text:?}"), format!("{text:>9}"))
+        );
+    }
+}
+
+#[test]
+fn moments_are_spans_since_the_hosts_epoch() {
+    let at = Timestamp::from(Duration::from_micros(1_999));
+    assert_eq!((at, at.to_string().as_str()), (Timestamp::from_millis(1), "1"));
+    assert_eq!(Timestamp::from(Duration::MAX), Timestamp::MAX);
+    assert_eq!(Duration::from(Timestamp::from_millis(1_500)), Duration::from_millis(1_500));
+}
+
+#[test]
+fn what_an_event_says_is_shown_by_its_name() {
+    for (shown, name) in [
+        (Action::CustomStatusChange.to_string(), Action::CustomStatusChange.name()),
+        (Reason::SetCustomStatus.to_string(), Reason::SetCustomStatus.name()),
+        (format!("{:>12}", Reason::TimeOut), &format!("{:>12}", Reason::TimeOut.name())),
+    ] {
+        assert_eq!(shown, name);
+    }
+}
+
+#[test]
+fn outputs_are_equal_if_they_say_the_same() {
+    let displacing = |device: &str| {
+        let mut engine = Engine::<u64>::new(Config::default());
+        for device in [device, "newcomer"] {
+            let (web, kind) = (Platform::Web, LoginKind::Login);
+            engine.login(NOW, &1, web, DeviceId::new(device), kind).expect("the id is valid");
+        }
+        engine
+    };
+    let [mut first, mut same, mut other] = ["a", "a", "b"].map(displacing);
+    // The first login's event and status, the close, and then the event that names the displaced.
+    for engine in [&mut first, &mut same, &mut other] {
+        (0..3).for_each(|_| assert!(engine.poll_output().is_some()));
+    }
+    let (first, same, other) = (first.poll_output(), same.poll_output(), other.poll_output());
+    assert!(matches!(first, Some(Output::Event(event)) if event.displaced.len() == 1));
+    let copy = Clone::clone(&first);
+    assert!(copy == same && first != other);
+}
+
+#[test]
+fn a_rate_is_two_numbers() {
+    assert_eq!(<(u64, u64)>::from(Rate::from((7, 100))), (7, 100));
+    assert_eq!(Rate::from((7, 100)), Rate::new(7, 100));
 }

@@ -11,8 +11,8 @@ use std::alloc::System;
 
 use foldhash::fast::FixedState;
 use presence_engine::{
-    Api, Config, DeviceId, Engine, Limit, LoginKind, Output, Platform, Rate, SessionId, Timeout,
-    Timestamp,
+    Api, Config, ConfigBuilder, DeviceId, Engine, Limit, LoginKind, Output, Platform, Rate,
+    SessionId, Timeout, Timestamp,
 };
 
 /// Counts what this thread holds and how often it asks, so that tests that run side by side do not
@@ -87,10 +87,14 @@ impl World {
     /// Nobody is there, and the list of sessions has room, so that all that is allocated is the
     /// engine's.
     fn empty(users: usize) -> Self {
+        Self::of(users, |config| config.limit(Limit::Subscriptions, 200))
+    }
+
+    fn of(users: usize, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
         let any = Rate::new(NEVER, 1);
         let config = Api::ALL.into_iter().fold(Config::builder(), |c, api| c.rate(api, any));
-        let config = config.timeout(Timeout::Web, TIMEOUT_MS).limit(Limit::Subscriptions, 200);
-        let config = config.build().expect("the configuration is valid");
+        let config = change(config.timeout(Timeout::Web, TIMEOUT_MS)).build();
+        let config = config.expect("the configuration is valid");
         let engine = Engine::with_hasher(config, FixedState::default());
         Self { engine, sessions: Vec::with_capacity(users), now: 1 }
     }
@@ -138,6 +142,12 @@ impl World {
             }
         }
         told
+    }
+
+    /// A little of everything, as it goes on after a burst.
+    fn make_the_rounds(&mut self, user: usize) {
+        self.set_status(user, "here");
+        self.set_status(user, "");
     }
 
     fn set_status(&mut self, user: usize, custom: &str) -> usize {
@@ -293,6 +303,73 @@ fn a_million_junk_ids_leave_memory_where_it_was() {
     assert_eq!(held(), before);
     let peak = PEAK.get() - before;
     assert!(peak <= PEAK_BYTES_MAX, "{peak} bytes above");
+}
+
+/// BI-2: what waited for a host that was away for a while is not held for ever.
+#[test]
+fn a_burst_of_outputs_gives_its_room_back() {
+    const USERS: usize = 64;
+    let long = "x".repeat(1 << 16);
+    let mut world = World::of(USERS, |config| config.limit(Limit::CustomStatusBytes, 1 << 20));
+    (0..USERS as u64).for_each(|user| world.login(user));
+    (0..USERS).for_each(|user| world.make_the_rounds(user));
+    let before = held();
+    // Once taken to the end at last, and once with something always waiting.
+    for rest in [0, 1] {
+        for _ in 0..8 {
+            for &session in &world.sessions {
+                for custom in [&*long, ""] {
+                    let done = world.engine.set_status(world.at(), session, custom);
+                    done.expect("the session is live");
+                }
+            }
+        }
+        assert!(held() - before > (8 * USERS * long.len()) as isize);
+        let waiting = world.engine.stats().pending_outputs;
+        (rest..waiting).for_each(|_| assert!(world.engine.poll_output().is_some()));
+        for user in 0..8 * USERS {
+            let (now, session) = (world.at(), world.sessions[user % USERS]);
+            let custom = if user / USERS % 2 == 0 { "a" } else { "" };
+            world.engine.set_status(now, session, custom).expect("the session is live");
+            let waiting = world.engine.stats().pending_outputs;
+            (rest..waiting).for_each(|_| assert!(world.engine.poll_output().is_some()));
+        }
+        world.drain();
+        (0..64).for_each(|user| world.make_the_rounds(user));
+        let kept = held() - before;
+        assert!(kept < 4 * long.len() as isize, "{kept} bytes are kept, with {rest} waiting");
+    }
+}
+
+/// BI-2: one request that names many leaves no more than many that name a few.
+#[test]
+fn a_long_request_gives_its_room_back() {
+    const NAMED: u64 = 20_000;
+    let [few, many] = [100, NAMED as usize].map(|at_once| {
+        let mut world = World::of(1, |config| {
+            let config = config.limit(Limit::Subscriptions, NAMED);
+            config.limit(Limit::SubscribeUsers, NAMED).limit(Limit::UnsubscribeUsers, NAMED)
+        });
+        let before = held();
+        world.login(0);
+        let names: Vec<u64> = (1..=NAMED).collect();
+        let (now, session) = (world.at(), world.sessions[0]);
+        for names in names.chunks(at_once) {
+            world.engine.subscribe(now, session, names).expect("the request is within limits");
+        }
+        assert_eq!(world.engine.stats().users, 1 + NAMED as usize);
+        for names in names.chunks(at_once) {
+            world.engine.unsubscribe(now, session, names).expect("the request is within limits");
+        }
+        assert_eq!(world.engine.stats().users, 1);
+        for _ in 0..8 {
+            world.engine.subscribe(now, session, &[1]).expect("the request is within limits");
+            world.engine.unsubscribe(now, session, &[1]).expect("the request is within limits");
+        }
+        drop(names);
+        held() - before
+    });
+    assert!(many <= few + (1 << 16), "{many} bytes are kept instead of {few}");
 }
 
 /// A dropped engine leaves nothing.
