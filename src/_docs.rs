@@ -4,6 +4,7 @@
 //! - [`design`]: how it is built, what it costs, and what was rejected.
 //! - [`benchmarks`]: how fast and how small it is, and where it does not win.
 //! - [`trace`]: the format in which behaviour is recorded and replayed.
+//! - [`verification`]: what is promised, how that is checked, and what was found.
 //! - [`guide`]: embedding it in a server, choosing policies and limits, what to persist.
 
 #[doc = include_str!("_docs/benchmarks.md")]
@@ -21,3 +22,6 @@ pub mod rules {}
 
 #[doc = include_str!("_docs/trace.md")]
 pub mod trace {}
+
+#[doc = include_str!("_docs/verification.md")]
+pub mod verification {}

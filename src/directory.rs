@@ -290,3 +290,101 @@ impl<U> Ids<U> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+    use core::hash::Hasher;
+
+    use super::*;
+
+    /// The ids that outputs name, before which `0..` were made, of the user in a slot.
+    fn named<U: UserId + Clone>(directory: &Directory<U, Alike>, slot: u32) -> Vec<U> {
+        (0..8).map(|earlier| directory.id_then(UserSlot(slot), earlier).clone()).collect()
+    }
+
+    fn outputs_name_who_was_there<U: UserId + Clone + PartialEq + core::fmt::Debug>(ids: [U; 4]) {
+        let [ann, bob, cid, dan] = ids;
+        let mut directory = Directory::new(Alike);
+        let checked = |directory: &Directory<U, Alike>| {
+            assert_eq!(directory.check_invariants(), Ok(()));
+        };
+        assert_eq!(directory.admit(ann.borrow(), 0), Some(UserSlot(0)));
+        assert_eq!(directory.admit(bob.borrow(), 0), Some(UserSlot(1)));
+        // Nothing waits: nothing is kept.
+        directory.forget(UserSlot(1), (3, 3));
+        assert!(!directory.has_retired() && directory.aside.is_empty());
+        // Three outputs were made, and one of them is taken.
+        directory.forget(UserSlot(0), (3, 1));
+        directory.release(3, 1);
+        checked(&directory);
+        assert!(directory.has_retired() && directory.find(ann.borrow()).is_none());
+        assert_eq!(directory.id_then(UserSlot(0), 2), &ann);
+        // The lowest free slot is the next one's, whether outputs name it or not.
+        assert_eq!(directory.admit(cid.borrow(), 3), Some(UserSlot(0)));
+        checked(&directory);
+        assert_eq!(directory.id(UserSlot(0)), &cid);
+        assert_eq!(named(&directory, 0)[1..5], [&ann, &ann, &cid, &cid].map(U::clone));
+        // No output can name one who came and went between two of them.
+        directory.forget(UserSlot(0), (3, 1));
+        assert_eq!((directory.retired.len(), directory.aside.len()), (1, 1));
+        assert_eq!(directory.admit(dan.borrow(), 4), Some(UserSlot(0)));
+        directory.forget(UserSlot(0), (5, 1));
+        assert_eq!(directory.admit(bob.borrow(), 6), Some(UserSlot(0)));
+        checked(&directory);
+        let then = named(&directory, 0);
+        assert_eq!((&then[2], &then[5], &then[6]), (&ann, &dan, &bob));
+        // What has been taken needs no ids any more, first come, first gone.
+        directory.release(6, 3);
+        checked(&directory);
+        assert_eq!((directory.retired.len(), directory.aside.len()), (1, 1));
+        assert_eq!(directory.id_then(UserSlot(0), 5), &dan);
+        for _ in 0..2 {
+            directory.release(6, 6);
+        }
+        checked(&directory);
+        assert!(!directory.has_retired() && directory.aside.is_empty());
+        assert_eq!(directory.id_then(UserSlot(0), 0), &bob);
+    }
+
+    #[test]
+    fn outputs_name_who_was_there_when_they_were_made() {
+        outputs_name_who_was_there([1_u64, 2, 3, 4]);
+        outputs_name_who_was_there(["ann", "bob", "cid", "dan"].map(|id| id.to_string()));
+    }
+
+    #[test]
+    fn an_id_whose_outputs_are_taken_is_dropped() {
+        let mut directory = Directory::<String, _>::new(Alike);
+        for (made, taken) in [(0, 0), (1, 0)] {
+            let ann = directory.admit("ann", made).expect("there is room");
+            directory.forget(ann, (made, taken));
+            directory.release(made, made);
+            assert_eq!((directory.len(), directory.retired.len()), (0, 0));
+            assert!(matches!(&directory.ids, Ids::Owning(ids) if ids.iter().all(Option::is_none)));
+            assert_eq!(directory.held, [0; 1][..directory.held.len()]);
+        }
+    }
+
+    /// All hashes are the same, which changes nothing.
+    #[derive(Clone, Copy)]
+    struct Alike;
+
+    impl BuildHasher for Alike {
+        type Hasher = Zero;
+
+        fn build_hasher(&self) -> Zero {
+            Zero
+        }
+    }
+
+    struct Zero;
+
+    impl Hasher for Zero {
+        fn finish(&self) -> u64 {
+            0
+        }
+
+        fn write(&mut self, _: &[u8]) {}
+    }
+}

@@ -372,6 +372,13 @@ mod serde {
         let failure = Failure { user: 7, reason: FailureReason::SelfSubscription };
         assert_eq!(round_trip(&failure), r#"{"user":7,"reason":"self_subscription"}"#);
         round_trip(&Stats::default());
+        let mut engine = Engine::<u64>::new(Config::default());
+        login(&mut engine, &7, Platform::Mac);
+        let inspection = engine.inspect(NOW, &7).expect("the id is valid");
+        assert_eq!(
+            round_trip(&inspection),
+            r#"{"state":"online","custom":"","platforms":[["mac","online"]]}"#
+        );
     }
 
     #[test]
