@@ -175,8 +175,9 @@ impl Outbox {
             return self.drop_most();
         }
         let Self { records, told, displaced, custom, .. } = self;
+        // One comparison for all: of a number that is larger, a bit above is set.
         let room = records.items.capacity() | told.items.capacity();
-        if room | displaced.items.capacity() | custom.capacity() > ROOM_KEPT {
+        if room | displaced.items.capacity() | custom.capacity() >= 2 * ROOM_KEPT {
             self.shrink();
         }
         self.records.clear();

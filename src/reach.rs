@@ -30,6 +30,7 @@ const GROUP_TAG: u32 = 4;
 /// count, few enough that it is still in the nearest cache when it is looked over.
 const WINDOW: usize = 2_048;
 
+/// So many are gathered in one loop, which saves what a window costs by itself.
 const FEW: usize = 32;
 
 /// The sessions of every user.
@@ -90,8 +91,8 @@ impl Reach {
     /// Appends the sessions of all users whom the entries name to `told`: an entry's user is its
     /// bits under `mask`, and one without any bit of `kinds` is passed over.
     ///
-    /// A window is first gathered as if everybody counted and had one session, which is the rule;
-    /// only if that proves wrong is it compacted in place.
+    /// A window of many is first gathered as if everybody counted and had one session, which is the
+    /// rule; only if that proves wrong is it compacted in place.
     #[inline]
     pub(crate) fn gather(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
         let cells = &self.cells[..];

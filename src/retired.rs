@@ -1,9 +1,9 @@
-//! Slots whose owners are gone, but whom outputs that still wait may name.
+//! Slots whose owners are gone, but whom outputs that still wait may name: what is kept of them.
 
 use alloc::vec::Vec;
 
-/// Slots on their way to be free: each stays until every output that was made before it was
-/// retired has been handed out.
+/// Slots of which something is kept until every output that was made before they were retired has
+/// been handed out.
 ///
 /// Slots leave in groups, so that nothing has to be noted of each: those that were retired while
 /// one group was leaving are the next.
@@ -15,7 +15,7 @@ pub(crate) struct Retired<T> {
     needed: u64,
 }
 
-/// How many slots one call frees at most.
+/// How many slots one call releases at most.
 const FREED_AT_ONCE: usize = 32;
 
 /// The room, in slots, that is never given back.
@@ -35,8 +35,8 @@ impl<T: Copy> Retired<T> {
     }
 
     /// Gives slots to `free` that no waiting output names: `made` outputs were made, and the first
-    /// `taken` of them are done with. A call frees a few, so that none is long, and later calls
-    /// free the rest. To be called between steps.
+    /// `taken` of them are done with. A call releases a few, so that none is long, and later
+    /// calls the rest. To be called between steps.
     #[inline]
     pub(crate) fn release(&mut self, made: u64, taken: u64, mut free: impl FnMut(T)) {
         if self.leaving.is_empty() {

@@ -196,11 +196,11 @@ fn likely(UserSlot(user): UserSlot, guess: u32) -> UserSlot {
     if user == guess { UserSlot(guessed) } else { unlikely(UserSlot(user)) }
 }
 
-/// Cold, so that there is a branch to predict.
+/// Cold and opaque, so that there is a branch to predict.
 #[cold]
 #[inline(never)]
 fn unlikely(user: UserSlot) -> UserSlot {
-    user
+    core::hint::black_box(user)
 }
 
 #[cfg(test)]

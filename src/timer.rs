@@ -36,7 +36,7 @@ const ROOM_KEPT: usize = 64;
 const SPARE_MAX: usize = 8;
 const SPARE_LEN_MAX: usize = 1 << 16;
 /// For how many entries at a time what they need is called for.
-const COMING_MAX: usize = 32;
+const COMING_MAX: u64 = 32;
 
 /// Who a timer belongs to: an index in one of two families of owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,7 +207,7 @@ impl Wheel {
             };
             let slot = digit(self.now, u32::from(level));
             let mut entries = core::mem::take(&mut self.levels[usize::from(level)].slots[slot]);
-            let due = self.put_back(&mut entries, budget, &deadline, &call_for);
+            let due = self.put_back(level, &mut entries, budget, &deadline, &call_for);
             let is_empty = entries.is_empty();
             self.levels[usize::from(level)].slots[slot] = entries;
             if is_empty {
@@ -225,17 +225,22 @@ impl Wheel {
     #[inline]
     fn put_back(
         &mut self,
+        level: u8,
         entries: &mut Vec<Entry>,
         budget: &mut u64,
         deadline: impl Fn(Owner) -> Option<Timestamp>,
         call_for: impl Fn(Owner) -> u64,
     ) -> Option<(Owner, Timestamp)> {
         while *budget > 0 && !entries.is_empty() {
-            let start = entries.len().saturating_sub(COMING_MAX.min(*budget as usize));
-            let coming = &entries[start..];
-            // In a loop of few instructions the processor waits for many of them at once.
-            let read = coming.iter().fold(0, |read, entry| read ^ call_for(entry.owner()));
-            core::hint::black_box(read);
+            let count = COMING_MAX.min(*budget).min(entries.len() as u64);
+            let start = entries.len() - count as usize;
+            // Few of the exact moment: they are in the caches since they were put there.
+            if level > 0 {
+                // In a loop of few instructions the processor waits for many of them at once.
+                let coming = entries[start..].iter();
+                let read = coming.fold(0, |read, entry| read ^ call_for(entry.owner()));
+                core::hint::black_box(read);
+            }
             while entries.len() > start {
                 let Some(entry) = entries.pop() else { break };
                 let owner = entry.owner();

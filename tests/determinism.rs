@@ -10,8 +10,9 @@ use core::ops::Range;
 use std::hash::RandomState;
 
 use presence_engine::{
-    Answer, ConfigError, Engine, Input, InputError, LoginError, Policy, QueryError, SessionId,
-    Stats, Timeout, Timestamp,
+    Answer, Api, Config, ConfigError, DeviceId, Engine, FriendError, Input, InputError, Limit,
+    LoginError, LoginKind, Platform, Policy, QueryError, Rate, SessionId, Stats, Timeout,
+    Timestamp,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -528,4 +529,45 @@ fn digest_of_ids<S: BuildHasher + Default>(len: usize) -> String {
 
 fn hex(digest: Sha256) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// LI-7, TI-4, TI-8: whose slot is free decides which ids are issued, and neither a refused order
+/// nor one more tick decides whose is, even where a changed rate has made somebody forgettable
+/// before his timer knows.
+#[test]
+fn refusals_and_ticks_do_not_show_in_session_ids() {
+    const DAY: u64 = 86_400_000;
+    let session_of_a_newcomer = |has_refusal: bool, has_tick: bool| {
+        let slow = Rate::new(1, 30 * DAY);
+        let config = Config::builder().limit(Limit::Friends, 1).rate(Api::Subscribe, slow).build();
+        let mut engine = Engine::<u64>::new(config.expect("the configuration is valid"));
+        let at = Timestamp::from_millis;
+        let login = |engine: &mut Engine<u64>, now, user, platform| {
+            let device = DeviceId::new("d");
+            engine.login(at(now), &user, platform, device, LoginKind::Login).expect("it is valid")
+        };
+        let leaving = login(&mut engine, 0, 1, Platform::Web);
+        for user in 2..5 {
+            login(&mut engine, 0, user, Platform::Android);
+        }
+        engine.add_friend(at(0), &5, &6).expect("it is the first");
+        engine.subscribe(at(0), leaving, &[7]).expect("there is a token");
+        engine.unsubscribe_all(at(0), leaving).expect("there is a token");
+        if has_tick {
+            engine.handle_timeout(at(60_000));
+        }
+        // The browser's link has long been broken.
+        engine.register(at(3_600_000), &5).expect("the id is valid");
+        let fast = engine.config().clone().to_builder().rate(Api::Subscribe, Rate::new(1, 10));
+        engine.reconfigure(at(DAY), fast.build().expect("it is valid")).expect("rates may change");
+        if has_refusal {
+            let refused = engine.add_friend(at(2 * DAY), &5, &1);
+            assert_eq!(refused, Err(FriendError::TooManyFriends { limit: 1 }));
+        }
+        let late = 7 * DAY + 1_800_000;
+        [2 * DAY + 1, late].map(|now| login(&mut engine, now, now, Platform::Mac))
+    };
+    let plain = session_of_a_newcomer(false, false);
+    assert_eq!(session_of_a_newcomer(true, false), plain);
+    assert_eq!(session_of_a_newcomer(false, true), plain);
 }

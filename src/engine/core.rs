@@ -243,8 +243,10 @@ impl Core {
         if undone_at.clone().all(|at| at.is_some_and(|at| at <= self.latest)) {
             return true;
         }
-        // A change of rate may bring that moment nearer, so it is looked at again before long.
-        let again = self.latest.checked_add(NOTE_MS);
+        // A change of rate may bring that moment nearer, so it is looked at again before long: at
+        // moments that do not depend on when the host calls.
+        let again = (self.latest.as_millis() / NOTE_MS + 1).checked_mul(NOTE_MS);
+        let again = again.map(Timestamp::from_millis);
         let last = undone_at.try_fold(Timestamp::ZERO, |last, at| at.map(|at| at.max(last)));
         self.users.make_extras(user).forgetting = Forgetting::new(match (last, again) {
             (Some(last), Some(again)) => Some(last.min(again)),

@@ -53,12 +53,17 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
                 let limit = self.core.config.limit(Limit::Friends);
                 let is_friend = self.core.relations.add_friend(owner, friend, limit);
                 self.core.users.befriend(owner);
-                self.core.note_idle(friend);
+                // Who was there before has lost nothing.
+                if known_friend.is_none() {
+                    self.core.note_idle(friend);
+                }
                 if is_friend { Ok(()) } else { Err(FriendError::TooManyFriends { limit }) }
             }
             Err(full) => Err(full.into()),
         };
-        self.core.note_idle(owner);
+        if known_owner.is_none() {
+            self.core.note_idle(owner);
+        }
         self.forget_idle();
         added
     }

@@ -388,10 +388,9 @@ impl Core {
 
     /// Calls off the clearing of a list that has run empty before (SU-9).
     fn drop_needless_clearing(&mut self, user: UserSlot) {
-        let has_subscriptions = self.has_subscriptions(user);
-        let Some(extras) = self.users.extras_mut(user) else { return };
-        if extras.clearing.is_some() && !has_subscriptions {
-            extras.clearing = None;
+        let is_armed = self.users.extras(user).is_some_and(|extras| extras.clearing.is_some());
+        if is_armed && !self.has_subscriptions(user) {
+            self.users.make_extras(user).clearing = None;
             self.arm_user(user);
         }
     }

@@ -432,7 +432,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         }
     }
 
-    /// Takes slots back that only outputs named which have been handed out.
+    /// Lets go of what was kept for outputs that have been handed out.
     #[inline]
     fn release(&mut self) {
         if self.core.devices.has_retired() || self.directory.has_retired() {

@@ -63,3 +63,18 @@ fn a_batch_goes_out_by_rank() {
     }
     assert_eq!((batch.pop(), batch.len()), (None, 0));
 }
+
+/// A bound whose lower half is empty is as good as any, on 32 bits too.
+#[test]
+fn a_budget_beyond_32_bits_is_a_budget() {
+    let mut wheel = Wheel::default();
+    for slot in 0..6 {
+        wheel.arm(Owner::Session(slot), Timestamp::from_millis(1_000));
+    }
+    let mut left = (1 << 32) + 5;
+    for _ in 0..6 {
+        assert!(wheel.pop(Timestamp::from_millis(1_000), &mut left, is_due, |_| 0).is_some());
+    }
+    assert_eq!(wheel.pop(Timestamp::from_millis(1_000), &mut left, is_due, |_| 0), None);
+    assert_eq!(left, (1 << 32) - 1);
+}
