@@ -3,9 +3,9 @@
 //! # Layout
 //!
 //! One owned id a user, without a mark for those that are free where ids own nothing, and 5 bytes
-//! over the table's load factor (6 to 11) for the look-up, which holds slots only. Of slots that are
-//! free, or were when outputs waited, two bits. An id that is put aside is there once more, with 16
-//! bytes and a place in a tree.
+//! over the table's load factor (6 to 11) for the look-up, which holds slots only. Two bits of each
+//! slot that is free, or was while outputs waited. An id that is put aside is there once more, with
+//! 16 bytes and a place in a tree.
 //!
 //! # Invariants
 //!

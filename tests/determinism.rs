@@ -283,7 +283,7 @@ fn junk_changes_nothing() {
 fn junk(number: u8) -> Vec<Op> {
     let name = |number: u8| format!("junk{}", number % 8);
     let (user, friend) = (name(number / 8), name(number / 8 + 1));
-    let platform = presence_engine::Platform::ALL[usize::from(number % 8)];
+    let platform = Platform::ALL[usize::from(number % 8)];
     let device = Device { user: user.clone(), platform, device: "a".into() };
     let session = Session { device: device.clone(), nth: None };
     let users = vec![USERS[usize::from(number % 6)].to_owned(), friend.clone()];
