@@ -64,7 +64,7 @@ impl Options {
         }
         let (count, with_rival) = match (is_test, is_quick) {
             (true, _) => (1, 1),
-            (_, true) => (5, 1),
+            (_, true) => (4, 1),
             _ => (25, 9),
         };
         let rounds = Rounds { count, with_rival };
