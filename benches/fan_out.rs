@@ -10,6 +10,10 @@ use support::naive::Naive;
 use support::world::World;
 use support::{Random, fan_out, harness};
 
+// What a module of the library, which `support` compiles in, looks for in its crate.
+extern crate alloc;
+use presence_engine as time;
+
 mod support;
 
 fn all(criterion: &mut Criterion) {

@@ -4,6 +4,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 use support::{growth, harness};
 
+// What a module of the library, which `support` compiles in, looks for in its crate.
+extern crate alloc;
+use presence_engine as time;
+
 mod support;
 
 fn all(criterion: &mut Criterion) {

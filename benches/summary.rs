@@ -15,6 +15,10 @@ use support::memory::{self, Load, resident};
 use support::scene::{Case, Contender, Scale, Visit};
 use support::{chart, fan_out, load, requests, sessions, timers};
 
+// What a module of the library, which `support` compiles in, looks for in its crate.
+extern crate alloc;
+use presence_engine as time;
+
 mod support;
 
 /// The rows in the order of the table, and what each is about.

@@ -2,11 +2,10 @@
 //!
 //! # Layout
 //!
-//! A bucket is 24 bytes: when it was last counted, and how far it is from full, as whole
-//! milliseconds of refilling and a fraction with the rate's `requests` as denominator. At a rate of
-//! n per w ms a token is w/n ms, so every count is exact in integers. A user's three buckets and
-//! their epoch are 80 bytes, from his first request until he leaves with full ones, or is
-//! forgotten.
+//! A bucket is 16 bytes: the moment at which it is full, in whole milliseconds and a fraction with
+//! the rate's `requests` as denominator. At a rate of n per w ms a token is w/n ms, so every count
+//! is exact in integers. A user's three buckets and their epoch are one cache line, from his first
+//! request until he leaves with full ones, or is forgotten.
 //!
 //! # Why a history of rates
 //!
@@ -125,126 +124,163 @@ struct Span {
     fraction: u64,
 }
 
-impl Span {
-    const ZERO: Self = Self { whole: 0, fraction: 0 };
+/// When a bucket is full, in milliseconds and a fraction of one, in units of 1/`requests`. It may
+/// be later than any [`Timestamp`].
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    whole: u128,
+    fraction: u64,
+}
 
-    /// Returns the span in milliseconds, rounded up.
-    const fn ceil(self) -> u64 {
-        self.whole.saturating_add((self.fraction > 0) as u64)
+impl Full {
+    /// Returns whether the bucket is full at `now`.
+    fn is_by(self, now: Timestamp) -> bool {
+        (self.whole, self.fraction) <= (u128::from(now.as_millis()), 0)
+    }
+
+    /// Returns the first whole millisecond at which the bucket is full.
+    fn ceil(self) -> u128 {
+        self.whole + u128::from(self.fraction > 0)
     }
 }
 
-/// One token bucket: at `counted_at` it was `missing` away from full.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    counted_at: Timestamp,
-    missing: Span,
-}
-
-impl Bucket {
-    /// Counts what has come back by `now`.
-    fn count(&mut self, now: Timestamp) {
-        let elapsed = now.millis_since(self.counted_at);
-        self.counted_at = now;
-        self.missing = match self.missing.whole.checked_sub(elapsed) {
-            Some(whole) => Span { whole, ..self.missing },
-            None => Span::ZERO,
-        };
-    }
-
-    /// Takes a token, or tells after how many milliseconds there will be one (LI-5).
-    fn take(&mut self, now: Timestamp, pace: &Pace) -> Result<(), u64> {
-        self.count(now);
-        let Rate { requests, per_ms } = pace.rate;
-        let until_next_whole = requests - pace.token.fraction;
-        let (fraction, carry) = if self.missing.fraction >= until_next_whole {
-            (self.missing.fraction - until_next_whole, 1)
-        } else {
-            (self.missing.fraction + pace.token.fraction, 0)
-        };
-        let whole = u128::from(self.missing.whole) + u128::from(pace.token.whole) + carry;
-        match u64::try_from(whole) {
-            Ok(whole) if whole < per_ms || whole == per_ms && fraction == 0 => {
-                self.missing = Span { whole, fraction };
-                Ok(())
-            }
-            // What is missing never exceeds `per_ms`, nor does a token, so the excess fits.
-            _ => Err(Span { whole: (whole - u128::from(per_ms)) as u64, fraction }.ceil()),
-        }
-    }
-
-    /// Converts the bucket at the moment of a change of rate: a full one stays full, another keeps
-    /// its whole tokens, at most the new cap (LI-4).
-    fn convert(&mut self, now: Timestamp, old: &Pace, new: &Pace) {
-        self.count(now);
-        if self.missing == Span::ZERO || old == new {
-            return;
-        }
-        // In units of 1/requests ms a token is `per_ms` units; all products fit, being of two u64.
-        let units = u128::from(self.missing.whole) * u128::from(old.rate.requests)
-            + u128::from(self.missing.fraction);
-        let tokens_missing = units.div_ceil(u128::from(old.rate.per_ms.max(1)));
-        let tokens = u128::from(old.rate.requests).saturating_sub(tokens_missing);
-        let requests = u128::from(new.rate.requests);
-        let units = requests.saturating_sub(tokens) * u128::from(new.rate.per_ms);
-        self.missing =
-            Span { whole: (units / requests) as u64, fraction: (units % requests) as u64 };
-    }
-
-    /// Returns when the bucket is full, or `None` if that moment cannot be represented.
-    fn full_at(&self) -> Option<Timestamp> {
-        self.counted_at.checked_add(self.missing.ceil())
-    }
-}
-
-/// A user's buckets, one for each [`Api`]. A user without has full ones.
+/// A user's token buckets, one for each [`Api`]. A user without has full ones.
 #[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct Buckets {
     epoch: u64,
-    each: [Bucket; Api::ALL.len()],
+    /// When each is full, without what is beyond 64 bits.
+    full_at: [Span; Api::ALL.len()],
+    beyond: [bool; Api::ALL.len()],
 }
 
-const _: () = assert!(size_of::<Buckets>() == 80);
+const _: () = assert!(size_of::<Buckets>() == 64);
 
 impl Buckets {
     /// Makes full buckets.
     pub(crate) fn new(rates: &RateHistory) -> Self {
-        Self { epoch: rates.epoch(), each: Default::default() }
+        Self { epoch: rates.epoch(), ..Self::default() }
     }
 
-    /// Takes a token for `api`, or tells after how many milliseconds there will be one.
+    /// Takes a token for `api`, or tells after how many milliseconds there will be one (LI-5).
+    #[inline]
     pub(crate) fn take(
         &mut self,
         api: Api,
         now: Timestamp,
         rates: &RateHistory,
     ) -> Result<(), u64> {
-        self.catch_up(rates);
-        self.each[api as usize].take(now, &rates.current[api as usize])
+        if self.epoch < rates.epoch() {
+            self.catch_up(rates);
+        }
+        let pace = &rates.current[api as usize];
+        let Pace { rate: Rate { requests, per_ms }, token } = *pace;
+        let at = now.as_millis();
+        // An empty bucket is full after `per_ms`. As long as that can be represented, so can be all
+        // that follows, and what depends on the bucket itself is a few instructions.
+        let Some(last) = at.checked_add(per_ms).filter(|&last| last < u64::MAX) else {
+            return self.take_late(api, now, pace);
+        };
+        let bucket = &mut self.full_at[api as usize];
+        // With one token less a bucket is full a token's time later.
+        let Span { whole, fraction } = *bucket;
+        if whole < at {
+            *bucket = Span { whole: at + token.whole, fraction: token.fraction };
+            return Ok(());
+        }
+        let until_next_whole = requests - token.fraction;
+        let (carry, fraction) = match token.fraction {
+            // Then no bucket has a fraction.
+            0 => (0, 0),
+            _ if fraction >= until_next_whole => (1, fraction - until_next_whole),
+            _ => (0, fraction + token.fraction),
+        };
+        let (start, start_max) = (whole + carry, last - token.whole);
+        if start < start_max || start == start_max && fraction == 0 {
+            *bucket = Span { whole: start + token.whole, fraction };
+            return Ok(());
+        }
+        Err((start - start_max).saturating_add(u64::from(fraction > 0)))
+    }
+
+    /// The same, near the end of time or at a rate without end.
+    #[cold]
+    fn take_late(&mut self, api: Api, now: Timestamp, pace: &Pace) -> Result<(), u64> {
+        let Pace { rate: Rate { requests, per_ms }, token } = *pace;
+        let (now, per_ms) = (u128::from(now.as_millis()), u128::from(per_ms));
+        let Full { mut whole, mut fraction } = self.full(api as usize);
+        if whole < now {
+            (whole, fraction) = (now, 0);
+        }
+        whole += u128::from(token.whole);
+        let until_next_whole = requests - token.fraction;
+        if fraction >= until_next_whole {
+            whole += 1;
+            fraction -= until_next_whole;
+        } else {
+            fraction += token.fraction;
+        }
+        let missing = whole - now;
+        if missing < per_ms || missing == per_ms && fraction == 0 {
+            self.set_full(api as usize, Full { whole, fraction });
+            return Ok(());
+        }
+        let excess = Full { whole: missing - per_ms, fraction }.ceil();
+        Err(u64::try_from(excess).unwrap_or(u64::MAX))
     }
 
     /// Returns when all buckets are full, or `None` if never in the time that can be represented.
     pub(crate) fn full_at(&mut self, rates: &RateHistory) -> Option<Timestamp> {
         self.catch_up(rates);
-        let mut latest = Timestamp::ZERO;
-        for bucket in &self.each {
-            latest = latest.max(bucket.full_at()?);
-        }
-        Some(latest)
+        let each = (0..Api::ALL.len()).map(|at| self.full(at).ceil());
+        let last = each.max().unwrap_or(0);
+        u64::try_from(last).ok().map(Timestamp::from_millis)
     }
 
-    /// Applies the changes of rate since the buckets were last touched.
+    /// Applies the changes of rate since the buckets were last touched. Out of line, as a check
+    /// that saves registers for it waits longer for its bucket.
+    #[cold]
     pub(crate) fn catch_up(&mut self, rates: &RateHistory) {
         while self.epoch < rates.epoch() {
             let (change, next) = rates.after(self.epoch);
-            for (bucket, (old, new)) in
-                self.each.iter_mut().zip(change.replaced.iter().zip(next.iter()))
-            {
-                bucket.convert(change.at, old, new);
+            let mut all_full = true;
+            for (at, (old, new)) in change.replaced.iter().zip(next).enumerate() {
+                self.convert(at, change.at, old, new);
+                all_full &= self.full(at).is_by(change.at);
             }
-            let all_full = self.each.iter().all(|bucket| bucket.missing == Span::ZERO);
             self.epoch = if all_full { rates.epoch() } else { self.epoch + 1 };
         }
+    }
+
+    /// Converts a bucket at the moment of a change of rate: a full one stays full, another keeps
+    /// its whole tokens, at most the new cap (LI-4).
+    fn convert(&mut self, at: usize, now: Timestamp, old: &Pace, new: &Pace) {
+        let full = self.full(at);
+        if full.is_by(now) || old == new {
+            return;
+        }
+        let now = u128::from(now.as_millis());
+        // In units of 1/requests ms a token is `per_ms` units. What is missing is no more than the
+        // old `per_ms`, so all products fit, being of two u64.
+        let units = (full.whole - now) * u128::from(old.rate.requests) + u128::from(full.fraction);
+        let tokens_missing = units.div_ceil(u128::from(old.rate.per_ms.max(1)));
+        let tokens = u128::from(old.rate.requests).saturating_sub(tokens_missing);
+        let requests = u128::from(new.rate.requests);
+        let units = requests.saturating_sub(tokens) * u128::from(new.rate.per_ms);
+        let (whole, fraction) = (now + units / requests, (units % requests) as u64);
+        self.set_full(at, Full { whole, fraction });
+    }
+
+    #[inline]
+    fn full(&self, at: usize) -> Full {
+        let Span { whole, fraction } = self.full_at[at];
+        Full { whole: u128::from(self.beyond[at]) << u64::BITS | u128::from(whole), fraction }
+    }
+
+    #[inline]
+    fn set_full(&mut self, at: usize, Full { whole, fraction }: Full) {
+        self.full_at[at] = Span { whole: whole as u64, fraction };
+        self.beyond[at] = whole > u128::from(u64::MAX);
     }
 }
 
@@ -364,6 +400,28 @@ mod tests {
             }
         }
         assert_eq!((rates.epoch(), rates.first, rates.changes.len()), (10, 4, 6));
+    }
+
+    /// LI-4, LI-5, TI-9: the short way of a check does what the long one does, which knows no end
+    /// of time.
+    #[test]
+    fn a_check_is_the_same_at_the_end_of_time() {
+        let mut random = crate::seeds::Random(1);
+        for _ in 0..2_000 {
+            let bits = [random.below(64), random.below(64), random.below(64)];
+            let [requests, per_ms, start] = bits.map(|bits| random.next() >> bits | 1);
+            let rates = RateHistory::new([Rate::new(requests, per_ms); 3]);
+            let mut buckets = Buckets::new(&rates);
+            let mut now = if random.below(2) == 0 { u64::MAX - start } else { start };
+            for _ in 0..20 {
+                let mut other = buckets.clone();
+                let expected = other.take_late(Api::Query, at(now), &rates.current[0]);
+                assert_eq!(buckets.take(Api::Query, at(now), &rates), expected);
+                assert_eq!(buckets.full(0).ceil(), other.full(0).ceil());
+                let step = expected.err().unwrap_or(per_ms / 3);
+                now = now.saturating_add(random.below(step.saturating_add(2)));
+            }
+        }
     }
 
     #[test]

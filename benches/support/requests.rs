@@ -9,6 +9,7 @@ use presence_engine::{
 };
 
 use super::Random;
+use super::bucket::{self, Buckets, RateHistory};
 use super::floors::{Edges, timed_stores};
 use super::measure::{Sample, timed};
 use super::naive::Naive;
@@ -56,10 +57,19 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         visit(Case { row: "B3", name: "full list".into(), bounds: B3, scene: &mut scene });
     }
     if scale.wants("G") {
-        let mut scene = Buckets::new(scale);
-        visit(Case { row: "G", name: "refused".into(), bounds: G, scene: &mut scene });
+        let mut scene = Checks::new(scale);
+        for (name, api) in Checks::NAMES {
+            scene.api = api;
+            visit(Case { row: "G", name: name.into(), bounds: G, scene: &mut scene });
+        }
+    }
+    if scale.wants("G") && !scale.is_quick {
+        let mut scene = CheckedRequests::new(scale);
+        let name = "refused, in a request".into();
+        visit(Case { row: "G", name, bounds: Bounds::NONE, scene: &mut scene });
         scene.is_admitted = true;
-        visit(Case { row: "G", name: "admitted".into(), bounds: G, scene: &mut scene });
+        let name = "admitted, in a request".into();
+        visit(Case { row: "G", name, bounds: Bounds::NONE, scene: &mut scene });
     }
 }
 
@@ -395,10 +405,64 @@ impl Scene for Renewals {
     }
 }
 
-/// What the bucket's check takes: a request that it refuses, less one that is refused just before
-/// it, as it names nobody; and a query that it admits, less the same query for oneself, which is
-/// free.
-struct Buckets {
+/// The bucket's check by itself, as the engine has it: its module is compiled into the benches once
+/// more. Everybody's buckets lie in one table, and are asked in random order.
+struct Checks {
+    rates: RateHistory,
+    buckets: Vec<Buckets>,
+    table: Vec<u64>,
+    slots: Vec<u32>,
+    /// What is asked.
+    api: bucket::Api,
+    now: u64,
+}
+
+impl Checks {
+    const NAMES: [(&str, bucket::Api); 3] = [
+        ("refused", bucket::Api::Subscribe),
+        ("admitted", bucket::Api::Query),
+        ("admitted, full", bucket::Api::Unsubscribe),
+    ];
+
+    fn new(scale: &Scale) -> Self {
+        // Of one there is a token in all time; one is never full again before it is asked, and one
+        // always is.
+        let rates = [(NEVER, 3 * NEVER), (1, NEVER), (20, 20)];
+        let rates = RateHistory::new(rates.map(bucket::Rate::from));
+        let mut buckets = vec![Buckets::new(&rates); scale.users];
+        let now = Timestamp::from_millis(1);
+        for bucket in &mut buckets {
+            for api in bucket::Api::ALL {
+                assert_eq!(bucket.take(api, now, &rates), Ok(()));
+            }
+            assert_eq!(bucket.take(bucket::Api::Subscribe, now, &rates), Err(NEVER));
+        }
+        let slots = Random::new(5).shuffled(scale.users);
+        Self { rates, buckets, table: vec![0; scale.users], slots, api: bucket::Api::Query, now: 1 }
+    }
+}
+
+impl Scene for Checks {
+    fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self { rates, buckets, table, slots, api, .. } = self;
+        self.now += 2;
+        let now = Timestamp::from_millis(self.now);
+        Some(match contender {
+            Contender::Floor => timed_stores(table, slots, self.now),
+            Contender::Engine => timed(slots.len(), || {
+                for &slot in slots.iter() {
+                    black_box(buckets[slot as usize].take(*api, now, rates).is_ok());
+                }
+            }),
+            Contender::Rival => return None,
+        })
+    }
+}
+
+/// What the bucket's check adds to a request, with the way to the user's buckets: a request that it
+/// refuses, less one that is refused just before it, as it names nobody; and a query that it
+/// admits, less the same query for oneself, which is free.
+struct CheckedRequests {
     world: World,
     table: Vec<u64>,
     slots: Vec<u32>,
@@ -406,7 +470,7 @@ struct Buckets {
     is_admitted: bool,
 }
 
-impl Buckets {
+impl CheckedRequests {
     fn new(scale: &Scale) -> Self {
         let mut world = World::online(scale.users);
         let once = Rate::new(1, NEVER);
@@ -432,7 +496,7 @@ impl Buckets {
     }
 }
 
-impl Scene for Buckets {
+impl Scene for CheckedRequests {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
         let Self { world, table, slots, sessions, .. } = self;
         world.now = Timestamp::from_millis(world.now.as_millis() + 1);
