@@ -132,11 +132,15 @@ impl Devices {
 
     /// Notes that a device is not away, if it was.
     pub(crate) fn come_back(&mut self, slot: DeviceSlot) {
-        let marks = &mut self.records[slot.index()].marks;
-        if *marks & Device::AWAY != 0 {
-            *marks &= !Device::AWAY;
-            self.away.remove(&slot);
+        if self.records[slot.index()].marks & Device::AWAY != 0 {
+            self.forget_away(slot);
         }
+    }
+
+    #[cold]
+    fn forget_away(&mut self, slot: DeviceSlot) {
+        self.records[slot.index()].marks &= !Device::AWAY;
+        self.away.remove(&slot);
     }
 
     /// Takes a device out of the list that starts at `head`.

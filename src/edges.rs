@@ -128,12 +128,16 @@ impl Edges {
             Place::Inline(len) if len < INLINE_MAX => list.0[len] = entry,
             Place::Block(number) if self.blocks.push(number, entry) => {}
             Place::Vector(number) => self.vectors.get_mut(number).entries.push(entry),
-            _ => {
-                let mut entries = Few::from_slice(self.entries(list));
-                entries.push(entry);
-                self.replace(list, &entries);
-            }
+            _ => self.push_elsewhere(list, entry),
         }
+    }
+
+    /// Appends an entry to a list that has no room for it where it is.
+    #[cold]
+    fn push_elsewhere(&mut self, list: &mut List, entry: u32) {
+        let mut entries = Few::from_slice(self.entries(list));
+        entries.push(entry);
+        self.replace(list, &entries);
     }
 
     /// Drops all entries but the first `len`. Of a list that is asked for places they must be few,
@@ -146,17 +150,20 @@ impl Edges {
                     self.replace_block(list);
                 }
             }
-            Place::Vector(number) => {
-                let entries = &mut self.vectors.get_mut(number).entries;
-                entries.truncate(len);
-                if len <= BLOCK_MAX / 2 {
-                    let entries = core::mem::take(entries);
-                    self.replace(list, &entries);
-                } else if entries.len() * 4 <= entries.capacity() {
-                    // Memory is given back once three quarters are empty.
-                    entries.shrink_to_fit();
-                }
-            }
+            Place::Vector(number) => self.truncate_vector(list, number, len),
+        }
+    }
+
+    #[inline(never)]
+    fn truncate_vector(&mut self, list: &mut List, number: u32, len: usize) {
+        let entries = &mut self.vectors.get_mut(number).entries;
+        entries.truncate(len);
+        if len <= BLOCK_MAX / 2 {
+            let entries = core::mem::take(entries);
+            self.replace(list, &entries);
+        } else if entries.len() * 4 <= entries.capacity() {
+            // Memory is given back once three quarters are empty.
+            entries.shrink_to_fit();
         }
     }
 
@@ -200,8 +207,25 @@ impl Edges {
         entry
     }
 
-    /// Takes the entry at a place out; the last one takes its place.
+    /// Takes the entry of a slot out, if there is one, and tells so; the last one takes its place.
     #[inline]
+    pub(crate) fn take_out(&mut self, list: &mut List, slot: u32) -> bool {
+        if let Place::Block(number) = list.place() {
+            let Some(at) = find(self.blocks.entries(number), slot) else { return false };
+            if self.blocks.swap_remove(number, at) {
+                self.replace_block(list);
+            }
+            return true;
+        }
+        let found = self.place_of(list, slot);
+        if let Some(at) = found {
+            self.swap_remove(list, at);
+        }
+        found.is_some()
+    }
+
+    /// Takes the entry at a place out; the last one takes its place.
+    #[inline(never)]
     pub(crate) fn swap_remove(&mut self, list: &mut List, at: usize) {
         match list.place() {
             Place::Inline(_) => {}

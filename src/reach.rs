@@ -68,13 +68,19 @@ impl Reach {
         if *cell == session {
             *cell = VACANT;
         } else if !cell.is_id() && *cell != VACANT {
-            let number = cell.slot();
-            let group = self.groups.get_mut(number);
-            group.retain(|id| *id != session);
-            if let [last] = group[..] {
-                *cell = last;
-                self.groups.take(number);
-            }
+            self.remove_from_group(user, session);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_from_group(&mut self, user: UserSlot, session: SessionId) {
+        let cell = &mut self.cells[user.index()];
+        let number = cell.slot();
+        let group = self.groups.get_mut(number);
+        group.retain(|id| *id != session);
+        if let [last] = group[..] {
+            *cell = last;
+            self.groups.take(number);
         }
     }
 

@@ -165,6 +165,9 @@ impl Relations {
             }
             next += 1;
         }
+        if next > places.len() {
+            self.call_for_ends(targets);
+        }
         for (place, &target) in (1..).zip(targets) {
             match self.moved[place as usize] {
                 0 if self.named.place(target.0) == place => {
@@ -424,16 +427,26 @@ impl Relations {
         }
     }
 
-    /// Reads one thing of each line of the targets' lists of watchers, so that all of them are on
-    /// their way to the caches while the first is worked on.
-    fn call_for(&self, targets: &[UserSlot]) {
-        const LINE: usize = 16;
-        // First how long they are: a loop whose end is not known yet would hold up all others.
+    /// Reads where the targets' lists of watchers are, and then how long they are and who is the
+    /// last, so that all of that is on its way to the caches while the first is worked on.
+    fn call_for_ends(&self, targets: &[UserSlot]) {
+        // In loops of few instructions, or the processor has not room for many targets at a time.
         let mut read = 0;
         for &target in targets {
-            read |= self.watchers(target).len() as u32;
+            read |= u32::from(self.ends[target.index()].watchers.is_empty());
         }
         core::hint::black_box(read);
+        for &target in targets {
+            read |= self.watchers(target).last().copied().unwrap_or(0);
+        }
+        core::hint::black_box(read);
+    }
+
+    /// Reads one thing of each line of the targets' lists of watchers, for the same reason.
+    fn call_for(&self, targets: &[UserSlot]) {
+        const LINE: usize = 16;
+        self.call_for_ends(targets);
+        let mut read = 0;
         for &target in targets {
             let watchers = self.watchers(target);
             for entry in watchers.iter().take(CALLED_FOR_MAX).step_by(LINE) {
@@ -466,9 +479,8 @@ impl Relations {
     /// Removes an edge at its watched end.
     #[inline]
     fn unlink(&mut self, watcher: UserSlot, target: UserSlot) {
-        let Some(at) = self.place(watcher, target) else { return };
-        self.edges.swap_remove(&mut self.ends[target.index()].watchers, at);
-        self.count -= 1;
+        let watchers = &mut self.ends[target.index()].watchers;
+        self.count -= usize::from(self.edges.take_out(watchers, watcher.0));
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {

@@ -157,7 +157,7 @@ impl Wheel {
         level += u32::from((deadline >> shift) - (self.now >> shift) >= SLOTS as u64);
         let slot = digit(deadline, level);
         if self.levels.len() <= level as usize {
-            self.levels.resize_with(level as usize + 1, Level::new);
+            self.add_levels(level);
         }
         let Level { occupied, slots } = &mut self.levels[level as usize];
         let entries = &mut slots[slot];
@@ -173,6 +173,13 @@ impl Wheel {
         entries.push(entry);
         self.set_place(entry, place);
         place
+    }
+
+    /// Adds levels up to one. Out of line, as a level is large, and would be made room for on the
+    /// stack by every call.
+    #[cold]
+    fn add_levels(&mut self, level: u32) {
+        self.levels.resize_with(level as usize + 1, Level::new);
     }
 
     /// Drops the entry at a place. O(1).

@@ -203,16 +203,20 @@ impl Users {
     /// Returns the user's extras, which he has from now on.
     #[inline]
     pub(crate) fn make_extras(&mut self, user: UserSlot) -> &mut Extras {
-        let record = &mut self.records[user.index()];
-        let number = match record.extras() {
+        let number = match self.records[user.index()].extras() {
             Some(number) => number,
-            None => {
-                let number = self.extras.insert(Extras::default());
-                record.extras = record.extras & !User::NUMBER | number;
-                number
-            }
+            None => self.add_extras(user),
         };
         self.extras.get_mut(number)
+    }
+
+    /// Gives a user extras, and returns their number.
+    #[cold]
+    fn add_extras(&mut self, user: UserSlot) -> u32 {
+        let number = self.extras.insert(Extras::default());
+        let record = &mut self.records[user.index()];
+        record.extras = record.extras & !User::NUMBER | number;
+        number
     }
 
     /// Returns whether some of the user's buckets may not be full.
@@ -229,16 +233,20 @@ impl Users {
     /// Returns the user's buckets, full ones if he had none.
     #[inline]
     pub(crate) fn make_buckets(&mut self, user: UserSlot, rates: &RateHistory) -> &mut Buckets {
-        let record = &mut self.records[user.index()];
-        let number = match record.buckets() {
+        let number = match self.records[user.index()].buckets() {
             Some(number) => number,
-            None => {
-                let number = self.buckets.insert(Buckets::new(rates));
-                record.buckets = record.buckets & !User::NUMBER | number;
-                number
-            }
+            None => self.add_buckets(user, rates),
         };
         self.buckets.get_mut(number)
+    }
+
+    /// Gives a user full buckets, and returns their number.
+    #[cold]
+    fn add_buckets(&mut self, user: UserSlot, rates: &RateHistory) -> u32 {
+        let number = self.buckets.insert(Buckets::new(rates));
+        let record = &mut self.records[user.index()];
+        record.buckets = record.buckets & !User::NUMBER | number;
+        number
     }
 
     /// Forgets the user's buckets, which are full.
@@ -262,8 +270,9 @@ impl Users {
     /// Returns when the next of the user's timers is due.
     pub(crate) fn next_deadline(&self, user: UserSlot) -> Option<Timestamp> {
         let extras = self.extras(user)?;
-        let armed = [extras.push_expiry, extras.clearing].into_iter().flatten();
-        armed.map(|armed| armed.at).chain(extras.forgetting.at()).min()
+        let [push_expiry, clearing] =
+            [extras.push_expiry, extras.clearing].map(|armed| armed.map(|armed| armed.at));
+        earlier(earlier(push_expiry, clearing), extras.forgetting.at())
     }
 
     /// Returns the same, having counted whether there is one. To be asked after every change.
@@ -314,6 +323,15 @@ impl Users {
             return Err("user 1: the users with deadlines are miscounted");
         }
         Ok(())
+    }
+}
+
+/// Returns the earlier of two moments, if there is one.
+#[inline]
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

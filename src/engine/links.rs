@@ -253,12 +253,12 @@ impl Core {
         let before = self.state(user);
         let head = self.users.devices(user);
         if let Some(old) = self.devices.find(head, platform, &device) {
-            let link = self.links_of(user).find(|&(slot, ..)| slot == old);
-            let session = link.and_then(|(.., session)| session);
-            self.close(now, user, old, session, CloseReason::Replaced);
-            self.unlink_device(user, old);
+            self.replace(now, user, old);
         }
-        let displaced = self.displace(now, user, platform);
+        let displaced = match self.users.devices(user) {
+            DeviceSlot::NONE => SmallVec::new(),
+            _ => self.displace(now, user, platform),
+        };
         let head = self.users.devices_mut(user);
         let device = self.devices.append(head, user, platform, device);
         let session = self.sessions.open(now, user, device, platform);
@@ -270,16 +270,23 @@ impl Core {
         session
     }
 
+    /// Takes the old login of a device away (ML-7).
+    #[inline(never)]
+    fn replace(&mut self, now: Timestamp, user: UserSlot, old: DeviceSlot) {
+        let link = self.links_of(user).find(|&(slot, ..)| slot == old);
+        let session = link.and_then(|(.., session)| session);
+        self.close(now, user, old, session, CloseReason::Replaced);
+        self.unlink_device(user, old);
+    }
+
     /// Takes away all whom a newcomer on `platform` displaces, earliest login first (ML-6, ML-9).
+    #[inline(never)]
     fn displace(
         &mut self,
         now: Timestamp,
         user: UserSlot,
         platform: Platform,
     ) -> SmallVec<[DeviceSlot; 8]> {
-        if self.users.devices(user) == DeviceSlot::NONE {
-            return SmallVec::new();
-        }
         let mut plan = Displacement::new(
             self.config.policy(),
             platform,
