@@ -17,6 +17,8 @@ pub mod load;
 pub mod measure;
 pub mod memory;
 pub mod naive;
+#[path = "../../tests/common/random.rs"]
+mod random;
 pub mod requests;
 pub mod rival;
 pub mod scene;
@@ -24,21 +26,17 @@ pub mod sessions;
 pub mod timers;
 pub mod world;
 
-/// A generator of the same numbers on every run (SplitMix64).
+/// A generator of the same numbers on every run.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(random::Random);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(random::Random(seed))
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ bits >> 31
+        self.0.next()
     }
 
     pub fn below(&mut self, bound: usize) -> usize {

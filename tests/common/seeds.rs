@@ -8,6 +8,11 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::path::Path;
 use std::vec::Vec;
 
+pub use random::Random;
+
+#[path = "random.rs"]
+mod random;
+
 /// Runs every seed of a fuzz target. A package without them, as from a registry, has none to run.
 pub fn replay(target: &str, run: impl Fn(&[u8])) {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
@@ -33,24 +38,6 @@ pub fn random(count: u64, run: impl Fn(&[u8])) {
         let len = random.next() % 600;
         let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
         named(&format_args!("random bytes {seed}"), || run(&bytes));
-    }
-}
-
-/// A small generator, the same everywhere (SplitMix64).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ bits >> 31
-    }
-
-    /// Returns a number below a bound that is small.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }
 

@@ -4,7 +4,8 @@ use presence_engine::{Policy, Rate};
 
 use crate::alphabet::{Alphabet, alphabets};
 use crate::common::op::Patch;
-use crate::search::{Dice, follow};
+use crate::common::seeds::Random;
+use crate::search::follow;
 use crate::step::*;
 use crate::world::World;
 
@@ -48,7 +49,7 @@ fn sit(count: usize) -> Vec<Step> {
     vec![tick().at(When::One); count]
 }
 
-/// Follows two paths as if they led to one state, once for each of many dice.
+/// Follows two paths as if they led to one state, once for each of many seeds.
 fn follow_both(
     alphabet: &Alphabet,
     paths: &[Vec<Step>; 2],
@@ -56,7 +57,7 @@ fn follow_both(
     let [first, second] = paths.each_ref().map(|path| World::after(alphabet, path));
     (0..1_000).map(move |seed| {
         let (first, second) = (first.model.clone(), second.clone());
-        follow(alphabet, first, second, &mut Dice::new(seed, 0), &mut Vec::new())
+        follow(alphabet, first, second, &mut Random(u64::from(seed) << 16), &mut Vec::new())
     })
 }
 

@@ -14,6 +14,7 @@ use crate::alphabet::{Alphabet, USERS};
 use crate::common::lockstep::{check_lines, guard, report};
 use crate::common::model::Model;
 use crate::common::op::{Line, Machine, Op};
+use crate::common::seeds::Random;
 use crate::common::story::op_line;
 use crate::step::Step;
 use crate::world::World;
@@ -162,10 +163,10 @@ impl Search<'_> {
         match self.numbers.get(&key) {
             None => expansion.fresh.push((Reached { parent, step }, key)),
             Some(&number) => {
-                let mut dice = Dice::new(parent, step);
-                if dice.roll(MERGES_A_SAMPLE) == 0 {
+                let mut random = Random(u64::from(parent) << 16 | u64::from(step));
+                if random.below(MERGES_A_SAMPLE) == 0 {
                     let first = World::after(self.alphabet, self.steps(&self.path(number)));
-                    follow(self.alphabet, first.model, world, &mut dice, story)?;
+                    follow(self.alphabet, first.model, world, &mut random, story)?;
                     expansion.followed += 1;
                 }
             }
@@ -227,11 +228,11 @@ pub(crate) fn follow(
     alphabet: &Alphabet,
     mut first: Model,
     mut world: World,
-    dice: &mut Dice,
+    random: &mut Random,
     story: &mut Vec<u16>,
 ) -> Result<(), String> {
     for _ in 0..SUFFIX {
-        let step = dice.roll(alphabet.steps.len() as u64) as u16;
+        let step = random.below(alphabet.steps.len() as u64) as u16;
         story.push(step);
         let step = &alphabet.steps[usize::from(step)];
         let from = [first.now(), world.model.now()];
@@ -256,22 +257,4 @@ pub(crate) fn follow(
 
 fn counted_from(from: u64, lines: Vec<Line>) -> Vec<Line> {
     lines.into_iter().map(|line| Line { t: line.t - from, ..line }).collect()
-}
-
-/// Numbers that look random, the same in every run.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(parent: u32, step: u16) -> Self {
-        Self(u64::from(parent) << 16 | u64::from(step))
-    }
-
-    /// Returns a number below `sides` (splitmix64).
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % sides
-    }
 }

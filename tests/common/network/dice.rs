@@ -3,18 +3,23 @@
 
 use core::ops::RangeInclusive;
 
-/// The generator SplitMix64: eight bytes of state, and every seed is as good as another.
+use random::Random;
+pub use random::mix;
+
+#[path = "../random.rs"]
+mod random;
+
+/// Chance from a seed.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Dice(Random);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random(seed))
     }
 
     pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        scramble(self.0)
+        self.0.next()
     }
 
     /// A number below `end`, which is not 0.
@@ -34,17 +39,4 @@ impl Dice {
     pub fn pick<T: Copy>(&mut self, choice: &[T]) -> T {
         choice[self.below(choice.len())]
     }
-}
-
-/// One number that depends on every bit of all of them.
-pub fn mix(numbers: &[u64]) -> u64 {
-    numbers
-        .iter()
-        .fold(0, |mixed, number| scramble(mixed ^ number.wrapping_add(0x9e37_79b9_7f4a_7c15)))
-}
-
-fn scramble(mut bits: u64) -> u64 {
-    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ bits >> 31
 }
