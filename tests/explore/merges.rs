@@ -57,7 +57,7 @@ fn follow_both(
     let [first, second] = paths.each_ref().map(|path| World::after(alphabet, path));
     (0..1_000).map(move |seed| {
         let (first, second) = (first.model.clone(), second.clone());
-        follow(alphabet, first, second, &mut Random(u64::from(seed) << 16), &mut Vec::new())
+        follow(alphabet, first, second, &mut Random(seed << 16), &mut Vec::new())
     })
 }
 
