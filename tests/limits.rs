@@ -55,6 +55,43 @@ fn what_is_too_large_is_refused_whole() {
     sim.engine.check_invariants().expect("nothing is half applied");
 }
 
+/// EV-4: a long backlog of which only a part is taken loses nothing, and stays in order.
+#[test]
+fn a_backlog_that_is_taken_in_part_loses_nothing() {
+    const USERS: u64 = 6_000;
+    let custom = |user: u64| format!("{user:0100}");
+    let mut engine = Engine::<u64>::new(Config::default());
+    let enter = |engine: &mut Engine<u64>, user| {
+        let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
+        let session = engine.login(at(0), &user, Platform::Web, device, kind);
+        engine.set_status(at(0), session.unwrap(), &custom(user)).unwrap();
+    };
+    (0..USERS).for_each(|user| enter(&mut engine, user));
+    let mut taken = 0;
+    let mut take = |engine: &mut Engine<u64>| {
+        let (user, nth) = (taken / 4, taken % 4);
+        match engine.poll_output() {
+            Some(Output::Event(event)) => assert!(nth % 2 == 0 && *event.user == user),
+            Some(Output::Status(change)) => {
+                assert!(nth % 2 == 1 && *change.user == user && change.to.len() == 1);
+                assert_eq!(change.custom, if nth == 1 { String::new() } else { custom(user) });
+            }
+            _ => return false,
+        }
+        taken += 1;
+        true
+    };
+    // More than is kept in any case, less than half, and then more than half.
+    for part in [4_200, 10_000, 2_000] {
+        (0..part).for_each(|_| assert!(take(&mut engine)));
+        let user = engine.stats().sessions as u64;
+        enter(&mut engine, user);
+        engine.check_invariants().unwrap();
+    }
+    while take(&mut engine) {}
+    assert_eq!((taken, engine.stats().pending_outputs), (4 * (USERS + 3), 0));
+}
+
 /// BI-1: device ids and custom statuses are taken byte for byte, whatever is in them.
 #[test]
 fn hostile_texts_are_only_texts() {

@@ -78,3 +78,40 @@ fn a_budget_beyond_32_bits_is_a_budget() {
     assert_eq!(wheel.pop(Timestamp::from_millis(1_000), &mut left, is_due, |_| 0), None);
     assert_eq!(left, (1 << 32) - 1);
 }
+
+/// BI-2: of the room of a burst that has passed little is kept, for the next one.
+#[test]
+fn a_burst_leaves_little_room_behind() {
+    let mut wheel = Wheel::default();
+    let bursts = (0..12).map(|at| (at, ROOM_KEPT + 1)).chain([(20, SPARE_LEN_MAX + 1)]);
+    for (at, count) in bursts {
+        for nth in 0..count {
+            let owner = Owner::Session((at * SPARE_LEN_MAX + nth) as u32);
+            wheel.arm(owner, Timestamp::from_millis(100 + at as u64));
+        }
+    }
+    let until = Timestamp::from_millis(200);
+    while wheel.pop(until, &mut budget(), is_due, |_| 0).is_some() {}
+    assert_eq!((wheel.check_invariants(), wheel.next()), (Ok(()), None));
+    let slots = wheel.levels.iter().flat_map(|level| &level.slots);
+    assert!(slots.clone().all(|entries| entries.capacity() <= ROOM_KEPT));
+    assert_eq!(wheel.spare.len(), SPARE_MAX);
+    assert!(wheel.spare.iter().all(|entries| entries.capacity() <= SPARE_LEN_MAX));
+}
+
+/// While a slot is emptied in several calls, the only entry of another may leave it.
+#[test]
+fn a_slot_may_run_empty_while_another_is_emptied() {
+    let mut wheel = Wheel::default();
+    let at = Timestamp::from_millis;
+    for (slot, deadline) in [(0, 10), (1, 10), (2, 20)] {
+        wheel.arm(Owner::Session(slot), at(deadline));
+    }
+    let pop = |wheel: &mut Wheel| wheel.pop(at(20), &mut 1, is_due, |_| 0);
+    assert_eq!(pop(&mut wheel), Some((Owner::Session(1), at(10))));
+    wheel.arm(Owner::Session(2), at(15));
+    assert_eq!((wheel.check_invariants(), wheel.next()), (Ok(()), Some(at(10))));
+    assert_eq!(pop(&mut wheel), Some((Owner::Session(0), at(10))));
+    assert_eq!(pop(&mut wheel), Some((Owner::Session(2), at(15))));
+    assert_eq!((pop(&mut wheel), wheel.next()), (None, None));
+}
