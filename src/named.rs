@@ -63,3 +63,35 @@ impl Named {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is named, the table is sparse, so that hardly ever more than one entry is read.
+    #[test]
+    fn a_request_is_spread() {
+        let mut named = Named::default();
+        for (count, step) in [(1, 1), (100, 1), (100, 4_096), (500, 77)] {
+            let users: Vec<_> = (0..count).map(|nth| UserSlot(nth * step)).collect();
+            named.name(&users);
+            assert_eq!((named.len(), named.place(u32::MAX)), (users.len(), 0));
+            assert!(users.iter().zip(1..).all(|(user, place)| named.place(user.0) == place));
+            assert!(named.table.len() >= 4 * users.len());
+            let runs = named.table.split(|&entry| entry == 0).map(<[u64]>::len);
+            assert!(runs.max() < Some(12), "{count} users, {step} apart");
+        }
+    }
+
+    /// BI-2: a long request leaves no more room behind than is kept in any case.
+    #[test]
+    fn a_long_request_is_forgotten() {
+        let mut named = Named::default();
+        let users: Vec<_> = (0..10_000).map(UserSlot).collect();
+        named.name(&users);
+        named.name(&users[..1_000]);
+        assert_eq!(named.table.capacity(), ROOM_KEPT);
+        named.name(&users[..1]);
+        assert_eq!((named.table.capacity(), named.table.len()), (ROOM_KEPT, 4));
+    }
+}

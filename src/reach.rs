@@ -242,6 +242,25 @@ mod tests {
         }
     }
 
+    /// NO-4: of many edges only those of the kinds that count are told, few or many of them.
+    #[test]
+    fn only_edges_of_a_kind_are_gathered() {
+        const KIND: u32 = 1 << 31;
+        let mut reach = Reach::default();
+        for user in 0..5_000 {
+            reach.admit(UserSlot(user));
+            reach.add(UserSlot(user), id(user));
+        }
+        for (count, every) in [(10, 3), (40, 3), (5_000, 3), (5_000, 5_001), (5_000, 1)] {
+            let counts = |user: u32| user % every == 0;
+            let entries: Vec<u32> =
+                (0..count).map(|user| user | if counts(user) { KIND } else { 0 }).collect();
+            let mut told = Vec::new();
+            reach.gather(&entries, !KIND, KIND, &mut told);
+            assert!(told.into_iter().eq((0..count).filter(|&user| counts(user)).map(id)));
+        }
+    }
+
     #[test]
     fn sessions_come_and_go_in_any_order() {
         let mut reach = Reach::default();

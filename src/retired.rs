@@ -103,4 +103,18 @@ mod tests {
         }
         assert!(retired.fresh.capacity() + retired.leaving.capacity() <= 4 * ROOM_KEPT);
     }
+
+    /// BI-2: room is given back by halves, down to what is kept.
+    #[test]
+    fn room_is_given_back_by_halves() {
+        let mut retired = Retired::default();
+        retired.fresh.reserve_exact(4 * ROOM_KEPT);
+        // The two buffers take turns.
+        let rooms = [(); 6].map(|()| {
+            retired.push(1);
+            retired.release(0, 0, drop);
+            retired.fresh.capacity().max(retired.leaving.capacity())
+        });
+        assert_eq!(rooms, [2, 2, 1, 1, 1, 1].map(|times| times * ROOM_KEPT));
+    }
 }

@@ -232,6 +232,30 @@ mod tests {
         assert_eq!(slots, [1, 0]);
     }
 
+    /// A slot that is too far ahead, or for too few sessions, is not made for the sake of a number.
+    #[test]
+    fn few_slots_are_left_behind() {
+        let mut sessions = Sessions::default();
+        let open = |sessions: &mut Sessions, user| {
+            let session =
+                sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Platform::Web);
+            session.slot()
+        };
+        let count = 300;
+        assert!((0..count).all(|user| open(&mut sessions, user) == user));
+        // 64 ahead is one too many.
+        let leap = Sessions::LEAP_MAX as u32;
+        assert_eq!([count + leap, 500].map(|user| open(&mut sessions, user)), [count, count + 1]);
+        assert_eq!(open(&mut sessions, count + 1 + leap), count + 1 + leap);
+        assert_eq!(sessions.free.len(), leap as usize - 1);
+        // Twice as many slots as sessions are the most.
+        let mut sessions = Sessions::default();
+        assert!((0..32).all(|user| open(&mut sessions, user) == user));
+        assert_eq!(open(&mut sessions, 65), 32);
+        assert_eq!(open(&mut sessions, 66), 66);
+        assert_eq!(sessions.check_invariants(), Ok(()));
+    }
+
     /// LV-7: an id is never given twice, not even when a slot has used up its generations.
     #[test]
     fn a_slot_is_given_up_when_its_generations_are() {
