@@ -386,4 +386,56 @@ mod tests {
             assert!(counts.iter().all(|&count| count < 10), "{:?}", counts.iter().max());
         }
     }
+
+    fn vector<'a>(edges: &'a Edges, list: &List) -> Option<&'a Vector> {
+        match list.place() {
+            Place::Vector(number) => Some(edges.vectors.get(number)),
+            _ => None,
+        }
+    }
+
+    /// BI-2: a list that has become shorter gives its room back.
+    #[test]
+    fn a_list_is_where_its_length_fits() {
+        let (mut edges, mut list) = (Edges::default(), List::default());
+        (1..=10_000).for_each(|slot| edges.push(&mut list, slot));
+        let rooms = [10_000, 4_097, 4_096, 1_025, 129].map(|len| {
+            edges.truncate(&mut list, len);
+            vector(&edges, &list).map(|vector| vector.entries.capacity())
+        });
+        assert_eq!(rooms, [16_384, 16_384, 4_096, 4_096, 129].map(Some));
+        for len in [128, 64, 62, 3] {
+            edges.truncate(&mut list, len);
+            assert!((1..=len as u32).eq(edges.entries(&list).iter().copied()));
+            assert!(matches!(list.place(), Place::Block(_)));
+        }
+        edges.truncate(&mut list, 1);
+        assert_eq!(list, List([1, 0]));
+        assert_eq!(edges.check_invariants(core::iter::once(&list)), Ok(()));
+    }
+
+    /// BI-2, BI-3: a long list has an index of its places, which shrinks with it, but not often.
+    #[test]
+    fn an_index_is_of_the_size_of_its_list() {
+        let (mut edges, mut list) = (Edges::default(), List::default());
+        (1..=20_000).for_each(|slot| edges.push_indexed(&mut list, slot));
+        let room = |edges: &Edges, list: &List| {
+            let index = vector(edges, list).and_then(|vector| vector.index.as_ref());
+            index.expect("a long list has an index").capacity()
+        };
+        let (mut before, mut shrunk) = (room(&edges, &list), 0);
+        for left in (200..20_000).rev() {
+            assert!(edges.take_out(&mut list, left as u32 + 1));
+            let now = room(&edges, &list);
+            assert!(now <= 8 * left);
+            // It falls a little by itself, as what has been taken out leaves marks.
+            if now < before / 2 {
+                assert!(now >= 2 * left);
+                shrunk += 1;
+            }
+            before = now;
+        }
+        assert!((2..10).contains(&shrunk), "{shrunk}");
+        assert_eq!(edges.check_invariants(core::iter::once(&list)), Ok(()));
+    }
 }

@@ -287,3 +287,134 @@ impl<T: Copy> Flat<T> {
         self.items.len() - self.read
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn event(outbox: &mut Outbox, displaced: usize) {
+        let displaced = vec![DeviceSlot(0); displaced];
+        let (action, reason) = (Action::Login, Reason::Register);
+        outbox.event(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), action, reason, &displaced);
+    }
+
+    fn status(outbox: &mut Outbox, told: usize, custom: &str) {
+        let session = SessionId::from_parts(0, 1);
+        outbox.status(Timestamp::ZERO, UserSlot(0), State::Online, custom, |to| {
+            to.resize(to.len() + told, session);
+        });
+    }
+
+    fn take(outbox: &mut Outbox, count: usize) {
+        (0..count).for_each(|_| assert!(outbox.pop().is_some()));
+        assert_eq!(outbox.check_invariants(), Ok(()));
+    }
+
+    /// How many items there are in each buffer, read or not.
+    fn lens(outbox: &Outbox) -> [usize; 4] {
+        let Outbox { records, told, displaced, custom, .. } = outbox;
+        [records.items.len(), told.items.len(), displaced.items.len(), custom.len()]
+    }
+
+    #[test]
+    fn an_outbox_that_is_drained_starts_anew() {
+        let mut outbox = Outbox::default();
+        for turn in 0..3 {
+            event(&mut outbox, 2);
+            status(&mut outbox, 3, "text");
+            assert_eq!(lens(&outbox), [2, 3, 2, 4]);
+            assert_eq!((outbox.len(), outbox.progress()), (2, (2 * turn + 2, 2 * turn)));
+            take(&mut outbox, 2);
+            assert_eq!((outbox.len(), outbox.pop().is_none()), (0, true));
+        }
+        event(&mut outbox, 0);
+        assert_eq!((lens(&outbox), outbox.progress()), ([1, 0, 0, 0], (7, 6)));
+    }
+
+    /// BI-2: where a host never drains to the end, what has been read goes once it is most of much.
+    #[test]
+    fn what_is_read_of_a_backlog_goes() {
+        for custom in ["", "x"] {
+            let mut outbox = Outbox::default();
+            let add = |outbox: &mut Outbox| status(outbox, 0, custom);
+            (0..10_000).for_each(|_| add(&mut outbox));
+            // Half of it is not most.
+            take(&mut outbox, 5_000);
+            add(&mut outbox);
+            assert_eq!(lens(&outbox), [10_001, 0, 0, 10_001 * custom.len()]);
+            take(&mut outbox, 1);
+            add(&mut outbox);
+            assert_eq!(lens(&outbox), [5_001, 0, 0, 5_001 * custom.len()]);
+            take(&mut outbox, 5_001);
+            // No more than is kept in any case is not much.
+            (0..6_000).for_each(|_| add(&mut outbox));
+            take(&mut outbox, ROOM_KEPT);
+            add(&mut outbox);
+            assert_eq!(lens(&outbox), [6_001, 0, 0, 6_001 * custom.len()]);
+        }
+    }
+
+    /// One output may have many of anything.
+    #[test]
+    fn what_is_read_of_one_output_stays_as_long_as_others_wait() {
+        let mut outbox = Outbox::default();
+        for _ in 0..2 {
+            status(&mut outbox, 10, "");
+            take(&mut outbox, 1);
+            status(&mut outbox, 0, "0123456789");
+            event(&mut outbox, 10);
+            take(&mut outbox, 1);
+            event(&mut outbox, 0);
+            assert_eq!(lens(&outbox), [3, 0, 10, 10]);
+            take(&mut outbox, 1);
+            event(&mut outbox, 0);
+            assert_eq!(lens(&outbox), [4, 0, 10, 10]);
+            take(&mut outbox, 2);
+            status(&mut outbox, 10, "");
+            status(&mut outbox, 10, "");
+            take(&mut outbox, 1);
+            status(&mut outbox, 0, "");
+            assert_eq!(lens(&outbox), [3, 20, 0, 0]);
+            take(&mut outbox, 2);
+        }
+    }
+
+    /// What room there is after some has been used of what there was.
+    fn rooms(before: [usize; 4], events: usize, custom: usize) -> [usize; 4] {
+        let mut outbox = Outbox::default();
+        outbox.records.items.reserve_exact(before[0]);
+        outbox.told.items.reserve_exact(before[1]);
+        outbox.displaced.items.reserve_exact(before[2]);
+        outbox.custom.reserve_exact(before[3]);
+        (0..events).for_each(|_| event(&mut outbox, 0));
+        status(&mut outbox, 0, &"x".repeat(custom));
+        take(&mut outbox, events + 1);
+        event(&mut outbox, 0);
+        let Outbox { records, told, displaced, custom, .. } = &outbox;
+        let [told, displaced] = [told.items.capacity(), displaced.items.capacity()];
+        [records.items.capacity(), told, displaced, custom.capacity()]
+    }
+
+    /// BI-2: the room of a burst is given back by halves, when far less is used.
+    #[test]
+    fn room_is_given_back_by_halves() {
+        const MUCH: usize = 4 * ROOM_KEPT;
+        for at in 0..4 {
+            // Alone, or with others.
+            for other in 0..4 {
+                let mut before = [ROOM_KEPT; 4];
+                (before[at], before[other]) = (MUCH, MUCH);
+                let expected = before.map(|room| if room == MUCH { MUCH / 2 } else { room });
+                assert_eq!(rooms(before, 1, 1), expected);
+            }
+        }
+        // Less than twice what is kept is not much, and an eighth is not far less.
+        assert_eq!(rooms([5_000; 4], 1, 1), [5_000; 4]);
+        let before = [MUCH, ROOM_KEPT, ROOM_KEPT, MUCH];
+        assert_eq!(rooms(before, MUCH / 8 - 1, MUCH / 8), before);
+        let [records, .., custom] = rooms(before, MUCH / 8 - 2, MUCH / 8 - 1);
+        assert_eq!([records, custom], [MUCH / 2; 2]);
+    }
+}
