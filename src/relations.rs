@@ -165,9 +165,8 @@ impl Relations {
             }
             next += 1;
         }
-        if next > places.len() {
-            self.call_for_ends(targets);
-        }
+        let new = next - places.len();
+        self.call_for_new(new, targets);
         for (place, &target) in (1..).zip(targets) {
             match self.moved[place as usize] {
                 0 if self.named.place(target.0) == place => {
@@ -440,6 +439,14 @@ impl Relations {
             read |= self.watchers(target).last().copied().unwrap_or(0);
         }
         core::hint::black_box(read);
+    }
+
+    /// The same, if any of the targets is new.
+    #[inline]
+    fn call_for_new(&self, new: usize, targets: &[UserSlot]) {
+        if new > 0 {
+            self.call_for_ends(targets);
+        }
     }
 
     /// Reads one thing of each line of the targets' lists of watchers, for the same reason.

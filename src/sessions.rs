@@ -159,6 +159,12 @@ impl Sessions {
         self.records[slot as usize].heard
     }
 
+    /// Reads something of what the deadline of the session in a slot will need.
+    #[inline]
+    pub(crate) fn call_for(&self, slot: u32) -> u64 {
+        self.heard(slot).as_millis() ^ self.platform(slot) as u64
+    }
+
     #[inline]
     pub(crate) fn platform(&self, slot: u32) -> Platform {
         self.platforms[slot as usize]

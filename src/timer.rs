@@ -241,13 +241,7 @@ impl Wheel {
         while *budget > 0 && !entries.is_empty() {
             let count = COMING_MAX.min(*budget).min(entries.len() as u64);
             let start = entries.len() - count as usize;
-            // Few of the exact moment: they are in the caches since they were put there.
-            if level > 0 {
-                // In a loop of few instructions the processor waits for many of them at once.
-                let coming = entries[start..].iter();
-                let read = coming.fold(0, |read, entry| read ^ call_for(entry.owner()));
-                core::hint::black_box(read);
-            }
+            Self::call_for(level, &entries[start..], &call_for);
             while entries.len() > start {
                 let Some(entry) = entries.pop() else { break };
                 let owner = entry.owner();
@@ -266,6 +260,17 @@ impl Wheel {
             }
         }
         None
+    }
+
+    /// Reads something of what the deadlines of some entries will need.
+    #[inline]
+    fn call_for(level: u8, coming: &[Entry], call_for: impl Fn(Owner) -> u64) {
+        // Few of the exact moment: they are in the caches since they were put there.
+        if level > 0 {
+            // In a loop of few instructions the processor waits for many of them at once.
+            let read = coming.iter().fold(0, |read, entry| read ^ call_for(entry.owner()));
+            core::hint::black_box(read);
+        }
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.

@@ -61,9 +61,7 @@ impl Core {
                 Owner::User(slot) => users.next_deadline(UserSlot(slot)),
             };
             let call_for = |owner| match owner {
-                Owner::Session(slot) => {
-                    sessions.heard(slot).as_millis() ^ sessions.platform(slot) as u64
-                }
+                Owner::Session(slot) => sessions.call_for(slot),
                 Owner::User(_) => 0,
             };
             if let Some((owner, at)) = wheel.pop(until, &mut budget, deadline, call_for) {

@@ -83,6 +83,16 @@ fn a_budget_beyond_32_bits_is_a_budget() {
 #[test]
 fn a_burst_leaves_little_room_behind() {
     let mut wheel = Wheel::default();
+    let at = Timestamp::from_millis;
+    let all = |wheel: &mut Wheel, until| {
+        while wheel.pop(until, &mut budget(), is_due, |_| 0).is_some() {}
+    };
+    // A slot's own room, if it is little.
+    (0..ROOM_KEPT as u32).for_each(|slot| {
+        wheel.arm(Owner::Session(slot), at(90));
+    });
+    all(&mut wheel, at(90));
+    assert_eq!((wheel.levels[0].slots[90].capacity(), wheel.spare.len()), (ROOM_KEPT, 0));
     let bursts = (0..12).map(|at| (at, ROOM_KEPT + 1)).chain([(20, SPARE_LEN_MAX + 1)]);
     for (at, count) in bursts {
         for nth in 0..count {
@@ -90,13 +100,18 @@ fn a_burst_leaves_little_room_behind() {
             wheel.arm(owner, Timestamp::from_millis(100 + at as u64));
         }
     }
-    let until = Timestamp::from_millis(200);
-    while wheel.pop(until, &mut budget(), is_due, |_| 0).is_some() {}
+    all(&mut wheel, at(200));
     assert_eq!((wheel.check_invariants(), wheel.next()), (Ok(()), None));
     let slots = wheel.levels.iter().flat_map(|level| &level.slots);
     assert!(slots.clone().all(|entries| entries.capacity() <= ROOM_KEPT));
     assert_eq!(wheel.spare.len(), SPARE_MAX);
     assert!(wheel.spare.iter().all(|entries| entries.capacity() <= SPARE_LEN_MAX));
+    // What is spare is for slots of the near future that have no room of their own.
+    wheel.advance(at(300));
+    for (slot, deadline, spare) in [(1, 256 + 90, 0), (2, 100_000, 0), (3, 256 + 101, 1)] {
+        wheel.arm(Owner::Session(slot), at(deadline));
+        assert_eq!(wheel.spare.len(), SPARE_MAX - spare, "{deadline}");
+    }
 }
 
 /// While a slot is emptied in several calls, the only entry of another may leave it.
