@@ -79,7 +79,7 @@ mod tests {
             assert!(users.iter().zip(1..).all(|(user, place)| named.place(user.0) == place));
             assert!(named.table.len() >= 4 * users.len());
             let runs = named.table.split(|&entry| entry == 0).map(<[u64]>::len);
-            assert!(runs.max() < Some(12), "{count} users, {step} apart");
+            assert!(runs.max() < Some(4), "{count} users, {step} apart");
         }
     }
 

@@ -356,6 +356,25 @@ mod tests {
         }
     }
 
+    /// Much of anything is much.
+    #[test]
+    fn what_is_read_of_a_few_large_outputs_goes() {
+        let text = "x".repeat(1_000);
+        let adds: [&dyn Fn(&mut Outbox); 3] =
+            [&|outbox| status(outbox, 1_000, ""), &|outbox| event(outbox, 1_000), &|outbox| {
+                status(outbox, 0, &text)
+            }];
+        for (at, add) in (1..).zip(adds) {
+            let mut outbox = Outbox::default();
+            (0..10).for_each(|_| add(&mut outbox));
+            take(&mut outbox, 6);
+            add(&mut outbox);
+            let mut expected = [11, 0, 0, 0];
+            expected[at] = 5_000;
+            assert_eq!(lens(&outbox), expected);
+        }
+    }
+
     /// One output may have many of anything.
     #[test]
     fn what_is_read_of_one_output_stays_as_long_as_others_wait() {
