@@ -223,3 +223,68 @@ impl Blocks {
         in_turn && next == self.chunks.len() * CHUNK_UNITS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(len: usize) -> Vec<u32> {
+        (1..=len as u32).collect()
+    }
+
+    #[test]
+    fn a_block_is_as_large_as_its_entries_need() {
+        let mut blocks = Blocks::default();
+        for (len, class) in [(3, 0), (15, 0), (16, 1), (63, 2), (64, 3), (255, 4)] {
+            let number = blocks.insert(&numbers(len)).expect("there is room");
+            assert_eq!(blocks.words(number)[0] >> CLASS_SHIFT, class);
+            assert_eq!(blocks.entries(number), numbers(len));
+            let is_full = len == room(class as usize);
+            assert_eq!(blocks.push(number, len as u32 + 1), !is_full);
+            assert_eq!(blocks.entries(number), numbers(len + usize::from(!is_full)));
+        }
+        assert_eq!(blocks.insert(&numbers(256)), None);
+    }
+
+    #[test]
+    fn a_block_with_less_than_a_quarter_is_too_large() {
+        let mut blocks = Blocks::default();
+        for (len, least) in [(3, 2), (16, 7), (255, 63)] {
+            for by_one in [true, false] {
+                let number = blocks.insert(&numbers(len)).expect("there is room");
+                assert_eq!(blocks.len_min(number), least);
+                for left in (least - 1..len).rev() {
+                    let is_large = match by_one {
+                        true => blocks.swap_remove(number, left),
+                        false => blocks.truncate(number, left),
+                    };
+                    assert_eq!((is_large, blocks.entries(number).len()), (left < least, left));
+                }
+            }
+        }
+    }
+
+    /// BI-2: blocks that are free are made into larger ones, so that all sizes can be had of them.
+    #[test]
+    fn free_blocks_are_merged() {
+        let mut random = crate::seeds::Random(1);
+        let mut blocks = Blocks::default();
+        for turn in 0..20 {
+            let mut used = Vec::new();
+            for nth in 0..2_000 {
+                let len = 3 + random.below(if turn % 2 == 0 { 20 } else { 250 }) as usize;
+                used.push(blocks.insert(&numbers(len)).expect("there is room"));
+                if nth % 3 == 0 {
+                    let at = random.below(used.len() as u64) as usize;
+                    blocks.free(used.swap_remove(at));
+                }
+            }
+            assert!(blocks.holds(used.iter().copied()));
+            used.into_iter().for_each(|number| blocks.free(number));
+            assert!(blocks.holds(core::iter::empty()));
+            assert!(blocks.free[..CLASSES - 1].iter().all(|&first| first == NONE));
+        }
+        // As many as the largest turn needs, of 256 lines each.
+        assert!(blocks.chunks.len() <= 64, "{}", blocks.chunks.len());
+    }
+}

@@ -153,3 +153,43 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(batch: &mut Batch, ranks: impl Iterator<Item = usize>) {
+        ranks.for_each(|rank| batch.push(rank as u64, Owner::Session(rank as u32)));
+        assert_eq!(batch.check_invariants(), Ok(()));
+    }
+
+    #[test]
+    fn a_few_are_no_run() {
+        let mut batch = Batch::default();
+        push(&mut batch, (0..10).rev());
+        assert_eq!(batch.pop(), Some(Owner::Session(0)));
+        assert!(batch.runs.is_empty());
+        // Somebody late, who has to be merged with those who wait.
+        push(&mut batch, 10..11);
+        assert!(batch.runs.is_empty());
+        assert!((1..11).all(|rank| batch.pop() == Some(Owner::Session(rank))));
+    }
+
+    #[test]
+    fn sorted_runs_are_one_chain_and_their_buffers_are_used_again() {
+        let mut batch = Batch::default();
+        push(&mut batch, 0..4 * RUN_LEN);
+        assert_eq!((batch.runs.len(), batch.heads.len(), batch.incoming.capacity()), (4, 1, 0));
+        for rank in 0..=RUN_LEN {
+            assert_eq!(batch.pop(), Some(Owner::Session(rank as u32)));
+        }
+        assert!(batch.incoming.capacity() >= RUN_LEN);
+        push(&mut batch, 5 * RUN_LEN..6 * RUN_LEN);
+        push(&mut batch, 4 * RUN_LEN..5 * RUN_LEN);
+        assert_eq!((batch.runs.len(), batch.heads.len()), (6, 2));
+        for rank in RUN_LEN + 1..6 * RUN_LEN {
+            assert_eq!(batch.pop(), Some(Owner::Session(rank as u32)));
+        }
+        assert_eq!((batch.len(), batch.runs.len()), (0, 0));
+    }
+}
