@@ -154,8 +154,19 @@ fn an_event_shows_its_displaced_devices_only() {
     for user in 0..100 {
         login(&mut engine, &user, Platform::Web);
     }
-    while engine.poll_output().is_some() {}
+    while let Some(output) = engine.poll_output() {
+        let Output::Event(event) = output else { continue };
+        assert!(event.displaced.is_empty() && event.displaced.len() == 0);
+        assert_eq!(event.displaced.iter().count(), 0);
+    }
     login(&mut engine, &7, Platform::Mac);
+    let mut both = engine.clone();
+    login(&mut both, &8, Platform::Mac);
+    let counts = core::iter::from_fn(|| match both.poll_output()? {
+        Output::Event(event) => Some((event.displaced.is_empty(), event.displaced.len())),
+        _ => Some((true, 0)),
+    });
+    assert_eq!(counts.filter(|&counts| counts == (false, 1)).count(), 2);
     let shown: Vec<String> =
         core::iter::from_fn(|| engine.poll_output().map(|output| format!("{output:?}"))).collect();
     assert!(shown[1].contains("displaced: [(Web, \"d\")]"), "{}", shown[1]);
@@ -170,6 +181,7 @@ fn ids_and_times_have_short_debug_forms() {
     let second = login(&mut engine, &1, Platform::Web);
     let third = login(&mut engine, &2, Platform::Web);
     assert_eq!(format!("{first:?} {second:?} {third:?}"), "s0v1 s0v3 s1v1");
+    assert_eq!(format!("{second} {third}"), "s0v3 s1v1");
     assert_eq!(SessionId::from_bits(first.to_bits()), Some(first));
     assert_eq!(u64::from(third), 1 << 32 | 1);
     assert_eq!(SessionId::try_from(0), Err(NotASessionId(0)));
@@ -496,16 +508,26 @@ mod arbitrary {
 
     #[test]
     fn arbitrary_values_are_valid() {
-        let bytes: Vec<u8> = (0..=255).cycle().take(4_096).collect();
+        let bytes: Vec<u8> =
+            (1..=1_u32 << 17).map(|nth| (nth.wrapping_mul(0x9e37_79b1) >> 24) as u8).collect();
         let mut source = Unstructured::new(&bytes);
+        let (mut configs, mut devices, mut apart) = (0, 0, 0);
         for _ in 0..100 {
+            let config = Config::arbitrary(&mut source).expect("there are bytes left");
+            configs += usize::from(config != Config::default());
+            let device = DeviceId::arbitrary(&mut source).expect("there are bytes left");
+            devices += usize::from(!device.as_str().is_empty());
             let session = SessionId::arbitrary(&mut source).expect("there are bytes left");
             assert_eq!(SessionId::from_bits(session.to_bits()), Some(session));
             let groups = Groups::arbitrary(&mut source).expect("there are bytes left");
             let all = Platform::ALL.map(|platform| groups.are_together(platform, platform));
             assert_eq!(all, [true; 8]);
             assert!(groups.are_together(Platform::Web, Platform::MiniProgram));
+            let others = Platform::ALL.map(|other| groups.are_together(Platform::Mac, other));
+            let together = others.iter().filter(|&&is_together| is_together).count();
+            apart += usize::from((2..8).contains(&together));
         }
+        assert!([configs, devices, apart].iter().all(|&count| count > 10), "{configs} {devices}");
     }
 }
 
