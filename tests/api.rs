@@ -156,7 +156,7 @@ fn an_event_shows_its_displaced_devices_only() {
     }
     while let Some(output) = engine.poll_output() {
         let Output::Event(event) = output else { continue };
-        assert!(event.displaced.is_empty() && event.displaced.len() == 0);
+        assert_eq!((event.displaced.is_empty(), event.displaced.len()), (true, 0));
         assert_eq!(event.displaced.iter().count(), 0);
     }
     login(&mut engine, &7, Platform::Mac);
