@@ -373,6 +373,24 @@ fn a_long_request_gives_its_room_back() {
 }
 
 /// A dropped engine leaves nothing.
+/// BI-2, BI-3: of changed rates only those are kept of which somebody may not have heard.
+#[test]
+fn thousands_of_changed_rates_are_forgotten() {
+    let mut world = World::online(100);
+    let change = |world: &mut World, times: u64| {
+        for nth in 0..times {
+            let rate = Rate::new(nth % 7 + 1, 1_000);
+            let config = world.engine.config().to_builder().rate(Api::Query, rate);
+            let config = config.build().expect("the rates are valid");
+            world.engine.reconfigure(world.at(), config).expect("rates can be changed");
+        }
+    };
+    change(&mut world, 1_000);
+    let before = held();
+    change(&mut world, 10_000);
+    assert!(held() <= before, "{} bytes more", held() - before);
+}
+
 #[test]
 fn nothing_leaks() {
     let before = held();
