@@ -182,6 +182,8 @@ fn ids_and_times_have_short_debug_forms() {
     let third = login(&mut engine, &2, Platform::Web);
     assert_eq!(format!("{first:?} {second:?} {third:?}"), "s0v1 s0v3 s1v1");
     assert_eq!(format!("{second} {third}"), "s0v3 s1v1");
+    engine.handle_timeout(Timestamp::from_millis(17));
+    assert_eq!(engine.now(), Timestamp::from_millis(17));
     assert_eq!(SessionId::from_bits(first.to_bits()), Some(first));
     assert_eq!(u64::from(third), 1 << 32 | 1);
     assert_eq!(SessionId::try_from(0), Err(NotASessionId(0)));

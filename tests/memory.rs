@@ -11,8 +11,8 @@ use std::alloc::System;
 
 use foldhash::fast::FixedState;
 use presence_engine::{
-    Api, Config, ConfigBuilder, DeviceId, Engine, Limit, LoginKind, Output, Platform, Rate,
-    SessionId, Timeout, Timestamp,
+    Accounts, Api, Config, ConfigBuilder, DeviceId, Engine, Limit, LoginKind, Output, Platform,
+    Rate, SessionId, Timeout, Timestamp,
 };
 
 /// Counts what this thread holds and how often it asks, so that tests that run side by side do not
@@ -373,6 +373,25 @@ fn a_long_request_gives_its_room_back() {
 }
 
 /// A dropped engine leaves nothing.
+/// BI-2: who comes and goes leaves nothing, whether he is forgotten or not.
+#[test]
+fn logins_that_come_and_go_leave_nothing() {
+    for (accounts, users) in [(Accounts::Open, 1), (Accounts::Known, 0)] {
+        let mut world = World::of(10, |config| config.accounts(accounts));
+        let turn = |world: &mut World| {
+            world.login(7);
+            let (now, session) = (world.at(), world.sessions.pop().expect("he has a session"));
+            world.engine.logout(now, session).expect("the session is live");
+            world.drain();
+        };
+        (0..100).for_each(|_| turn(&mut world));
+        let before = held();
+        (0..10_000).for_each(|_| turn(&mut world));
+        assert!(held() <= before, "{} bytes more", held() - before);
+        assert_eq!(world.engine.stats().users + users, 1);
+    }
+}
+
 /// BI-2, BI-3: of changed rates only those are kept of which somebody may not have heard.
 #[test]
 fn thousands_of_changed_rates_are_forgotten() {
