@@ -387,11 +387,9 @@ mod tests {
         }
     }
 
-    fn vector<'a>(edges: &'a Edges, list: &List) -> Option<&'a Vector> {
-        match list.place() {
-            Place::Vector(number) => Some(edges.vectors.get(number)),
-            _ => None,
-        }
+    fn vector<'a>(edges: &'a Edges, list: &List) -> &'a Vector {
+        let Place::Vector(number) = list.place() else { panic!("the list is long") };
+        edges.vectors.get(number)
     }
 
     /// BI-2: a list that has become shorter gives its room back.
@@ -401,9 +399,9 @@ mod tests {
         (1..=10_000).for_each(|slot| edges.push(&mut list, slot));
         let rooms = [10_000, 4_097, 4_096, 1_025, 129].map(|len| {
             edges.truncate(&mut list, len);
-            vector(&edges, &list).map(|vector| vector.entries.capacity())
+            vector(&edges, &list).entries.capacity()
         });
-        assert_eq!(rooms, [16_384, 16_384, 4_096, 4_096, 129].map(Some));
+        assert_eq!(rooms, [16_384, 16_384, 4_096, 4_096, 129]);
         for len in [128, 64, 62, 3] {
             edges.truncate(&mut list, len);
             assert!((1..=len as u32).eq(edges.entries(&list).iter().copied()));
@@ -420,7 +418,7 @@ mod tests {
         let (mut edges, mut list) = (Edges::default(), List::default());
         (1..=20_000).for_each(|slot| edges.push_indexed(&mut list, slot));
         let room = |edges: &Edges, list: &List| {
-            let index = vector(edges, list).and_then(|vector| vector.index.as_ref());
+            let index = vector(edges, list).index.as_ref();
             index.expect("a long list has an index").capacity()
         };
         let (mut before, mut shrunk) = (room(&edges, &list), 0);
