@@ -212,9 +212,7 @@ impl Edges {
     pub(crate) fn take_out(&mut self, list: &mut List, slot: u32) -> bool {
         if let Place::Block(number) = list.place() {
             let Some(at) = find(self.blocks.entries(number), slot) else { return false };
-            if self.blocks.swap_remove(number, at) {
-                self.replace_block(list);
-            }
+            self.swap_remove_in_block(list, number, at);
             return true;
         }
         let found = self.place_of(list, slot);
@@ -230,10 +228,7 @@ impl Edges {
         match list.place() {
             Place::Inline(_) => {}
             Place::Block(number) => {
-                if self.blocks.swap_remove(number, at) {
-                    self.replace_block(list);
-                }
-                return;
+                return self.swap_remove_in_block(list, number, at);
             }
             Place::Vector(number) => self.vectors.get_mut(number).forget_place(at),
         }
@@ -243,8 +238,15 @@ impl Edges {
         self.truncate(list, last);
     }
 
+    #[inline]
+    fn swap_remove_in_block(&mut self, list: &mut List, number: u32, at: usize) {
+        if self.blocks.swap_remove(number, at) {
+            self.replace_block(list);
+        }
+    }
+
     /// Returns the place of the entry of a slot. A list that is asked for places is changed by
-    /// [`Edges::push_indexed`] and [`Edges::swap_remove`] only.
+    /// [`Edges::push_indexed`], [`Edges::take_out`] and [`Edges::swap_remove`] only.
     #[inline]
     pub(crate) fn place_of(&self, list: &List, slot: u32) -> Option<usize> {
         if let Place::Vector(number) = list.place() {
