@@ -45,6 +45,15 @@ pub(crate) enum Owner {
     User(u32),
 }
 
+/// Those to whom timers belong: they know their deadlines.
+pub(crate) trait Owners {
+    /// Returns the deadline of an owner whose entry is taken out at `now`: `None` if it has none.
+    fn deadline(&mut self, owner: Owner, now: Timestamp) -> Option<Timestamp>;
+
+    /// Reads something of what the owner's deadline will need, before it is asked for.
+    fn call_for(&self, owner: Owner) -> u64;
+}
+
 /// An [`Owner`] in 4 bytes: the family is the top bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry(u32);
@@ -195,17 +204,15 @@ impl Wheel {
     }
 
     /// Takes out the next owner that is due, and moves the wheel to its moment, no later than
-    /// `until`. On the way it puts back those whose `deadline` is later than their entry, and drops
-    /// those that have none. Takes at most `budget` entries out, and counts them off. `call_for`
-    /// reads something of what `deadline` will need, before it is asked.
+    /// `until`. On the way it puts back those whose deadline is later than their entry, and drops
+    /// those that have none. Takes at most `budget` entries out, and counts them off.
     ///
     /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
     pub(crate) fn pop(
         &mut self,
         until: Timestamp,
         budget: &mut u64,
-        deadline: impl Fn(Owner) -> Option<Timestamp>,
-        call_for: impl Fn(Owner) -> u64,
+        owners: &mut impl Owners,
     ) -> Option<(Owner, Timestamp)> {
         while *budget > 0 {
             let level = match self.emptying {
@@ -214,7 +221,7 @@ impl Wheel {
             };
             let slot = digit(self.now, u32::from(level));
             let mut entries = core::mem::take(&mut self.levels[usize::from(level)].slots[slot]);
-            let due = self.put_back(level, &mut entries, budget, &deadline, &call_for);
+            let due = self.put_back(level, &mut entries, budget, owners);
             let is_empty = entries.is_empty();
             self.levels[usize::from(level)].slots[slot] = entries;
             if is_empty {
@@ -235,18 +242,17 @@ impl Wheel {
         level: u8,
         entries: &mut Vec<Entry>,
         budget: &mut u64,
-        deadline: impl Fn(Owner) -> Option<Timestamp>,
-        call_for: impl Fn(Owner) -> u64,
+        owners: &mut impl Owners,
     ) -> Option<(Owner, Timestamp)> {
         while *budget > 0 && !entries.is_empty() {
             let count = COMING_MAX.min(*budget).min(entries.len() as u64);
             let start = entries.len() - count as usize;
-            Self::call_for(level, &entries[start..], &call_for);
+            Self::call_for(level, &entries[start..], owners);
             while entries.len() > start {
                 let Some(entry) = entries.pop() else { break };
                 let owner = entry.owner();
                 *budget -= 1;
-                match deadline(owner).map(Timestamp::as_millis) {
+                match owners.deadline(owner, self.now()).map(Timestamp::as_millis) {
                     Some(deadline) if deadline > self.now => {
                         self.insert(entry, deadline);
                     }
@@ -264,13 +270,19 @@ impl Wheel {
 
     /// Reads something of what the deadlines of some entries will need.
     #[inline]
-    fn call_for(level: u8, coming: &[Entry], call_for: impl Fn(Owner) -> u64) {
+    fn call_for(level: u8, coming: &[Entry], owners: &impl Owners) {
         // Few of the exact moment: they are in the caches since they were put there.
         if level > 0 {
             // In a loop of few instructions the processor waits for many of them at once.
-            let read = coming.iter().fold(0, |read, entry| read ^ call_for(entry.owner()));
+            let read = coming.iter().fold(0, |read, entry| read ^ owners.call_for(entry.owner()));
             core::hint::black_box(read);
         }
+    }
+
+    /// Returns up to when all has been popped that was due before.
+    #[inline]
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.

@@ -25,7 +25,7 @@ use crate::output::CloseReason;
 use crate::platform::Platform;
 use crate::reach::Reach;
 use crate::relations::{Kinds, Relations};
-use crate::sessions::Sessions;
+use crate::sessions::{LOOK_AGAIN_MS, Sessions};
 use crate::status::State;
 use crate::time::Timestamp;
 use crate::timer::{Batch, Owner, Wheel};
@@ -146,19 +146,23 @@ impl Core {
     }
 
     /// Returns the user of a live session, which has been heard from (LV-1).
+    #[inline]
     pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
-        self.sessions.hear(session, now)
+        let is_live = self.sessions.hear(session, now);
+        is_live.then(|| self.sessions.user(session.slot()))
     }
 
     /// Returns when a live session ends if it is not heard from, and why: `None` if that moment
     /// cannot be represented (LV-2, LV-3).
     pub(super) fn session_deadline(&self, session: SessionId) -> Option<(Timestamp, CloseReason)> {
-        session_deadline(&self.config, &self.sessions, &self.devices, session)
+        let now = self.wheel.now();
+        session_deadline(&self.config, &self.sessions, &self.devices, session, now)
     }
 
     /// Sees to it that the session's timer is popped in time.
     pub(super) fn arm_session(&mut self, session: SessionId) {
         if let Some((deadline, _)) = self.session_deadline(session) {
+            let deadline = look_by(deadline, self.wheel.now());
             self.arm(Owner::Session(session.slot()), deadline);
         }
     }
@@ -339,18 +343,29 @@ impl Core {
     }
 }
 
-/// As [`Core::session_deadline`], of the parts that it takes.
+/// Returns when a session with that deadline is to be looked at, at the latest.
+#[inline]
+pub(super) fn look_by(deadline: Timestamp, now: Timestamp) -> Timestamp {
+    match now.checked_add(LOOK_AGAIN_MS) {
+        Some(again) => deadline.min(again),
+        None => deadline,
+    }
+}
+
+/// As [`Core::session_deadline`], of the parts that it takes, when timers have been popped up to
+/// `now`.
 #[inline(always)]
 pub(super) fn session_deadline(
     config: &Config,
     sessions: &Sessions,
     devices: &Devices,
     session: SessionId,
+    now: Timestamp,
 ) -> Option<(Timestamp, CloseReason)> {
     let slot = session.slot();
     let platform = sessions.platform(slot);
     let timeout = config.timeout(Timeout::of_session(platform));
-    let timed_out = sessions.heard(slot).checked_add(timeout);
+    let timed_out = sessions.heard(slot, now).checked_add(timeout);
     let timed_out = timed_out.map(|at| (at, CloseReason::TimedOut));
     if platform != Platform::MiniProgram {
         return timed_out;

@@ -124,7 +124,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     #[inline]
     pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         let now = self.enter(now);
-        self.core.hear(now, session).map(|_| ()).ok_or(UnknownSession)
+        if self.core.sessions.hear(session, now) { Ok(()) } else { Err(UnknownSession) }
     }
 
     /// Records that all these sessions are alive, and returns how many of them are: the others have
@@ -139,7 +139,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// O(sessions), less for each than [`Engine::heartbeat`].
     pub fn heartbeats(&mut self, now: Timestamp, sessions: &[SessionId]) -> usize {
         let now = self.enter(now);
-        sessions.iter().filter(|&&session| self.core.hear(now, session).is_some()).count()
+        sessions.iter().filter(|&&session| self.core.sessions.hear(session, now)).count()
     }
 
     /// Records that a mini program was put in the background: its link counts as broken after a

@@ -1,18 +1,53 @@
 //! The passing of time: which timers are due, in which order, and what they do (TI-3 to TI-6).
 
-use crate::engine::core::{Core, session_deadline};
+use crate::config::Config;
+use crate::devices::Devices;
+use crate::engine::core::{Core, look_by, session_deadline};
 use crate::id::{DeviceSlot, UserSlot};
 use crate::output::{Action, CloseReason, Reason};
 use crate::platform::Platform;
+use crate::sessions::Sessions;
 use crate::time::Timestamp;
-use crate::timer::Owner;
-use crate::user::Forgetting;
+use crate::timer::{Owner, Owners};
+use crate::user::{Forgetting, Users};
 
 /// The kinds of timers, in the order in which they fire at the same millisecond (TI-5).
 const SESSION_RANK: u64 = 0;
 const PUSH_RANK: u64 = 1 << 62;
 const CLEARING_RANK: u64 = 2 << 62;
 const FORGETTING_RANK: u64 = 3 << 62;
+
+/// What deadlines depend on.
+struct Deadlines<'a> {
+    config: &'a Config,
+    sessions: &'a mut Sessions,
+    devices: &'a Devices,
+    users: &'a Users,
+}
+
+impl Owners for Deadlines<'_> {
+    #[inline]
+    fn deadline(&mut self, owner: Owner, now: Timestamp) -> Option<Timestamp> {
+        match owner {
+            Owner::Session(slot) => {
+                let session = self.sessions.in_slot(slot)?;
+                self.sessions.look_again(slot, now);
+                let Self { config, sessions, devices, .. } = self;
+                let (at, _) = session_deadline(config, sessions, devices, session, now)?;
+                Some(look_by(at, now))
+            }
+            Owner::User(slot) => self.users.next_deadline(UserSlot(slot)),
+        }
+    }
+
+    #[inline]
+    fn call_for(&self, owner: Owner) -> u64 {
+        match owner {
+            Owner::Session(slot) => self.sessions.call_for(slot),
+            Owner::User(_) => 0,
+        }
+    }
+}
 
 impl Core {
     /// Takes a stamp (TI-2) and fires what is due up to it (TI-3), until `work_max` units are done.
@@ -54,17 +89,8 @@ impl Core {
             // All that is due at one moment is collected before any of it fires.
             let until = if self.due.len() > 0 { self.due_at } else { self.latest };
             let Self { wheel, config, sessions, devices, users, .. } = self;
-            let deadline = |owner| match owner {
-                Owner::Session(slot) => sessions.in_slot(slot).and_then(|session| {
-                    session_deadline(config, sessions, devices, session).map(|(at, _)| at)
-                }),
-                Owner::User(slot) => users.next_deadline(UserSlot(slot)),
-            };
-            let call_for = |owner| match owner {
-                Owner::Session(slot) => sessions.call_for(slot),
-                Owner::User(_) => 0,
-            };
-            if let Some((owner, at)) = wheel.pop(until, &mut budget, deadline, call_for) {
+            let mut deadlines = Deadlines { config, sessions, devices, users };
+            if let Some((owner, at)) = wheel.pop(until, &mut budget, &mut deadlines) {
                 self.due_at = at;
                 self.due.push(self.rank(owner, at), owner);
                 continue;

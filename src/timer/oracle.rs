@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use arbitrary::{Arbitrary, Unstructured};
 
-use super::{Batch, Owner, Wheel};
+use super::{Batch, Owner, Owners, Wheel};
 use crate::time::Timestamp;
 
 /// More find nothing more, and one input would take too long.
@@ -259,8 +259,7 @@ impl Timers {
     fn pop(&mut self, until: u64, pass: &Pass) -> Option<(Owner, u64)> {
         let mut left = pass.budget;
         let is_early = self.wheel.next().is_none_or(|next| next > stamp(until));
-        let deadline = |owner| self.due.get(&owner).map(|&at| stamp(at));
-        let popped = self.wheel.pop(stamp(until), &mut left, deadline, |_| 0);
+        let popped = self.wheel.pop(stamp(until), &mut left, &mut Deadlines(&self.due));
         assert!(!is_early || left == pass.budget, "a call too early finds nothing to do");
         if popped.is_none() && left > 0 {
             assert!(self.wheel.next().is_none_or(|next| next > stamp(until)), "all is popped");
@@ -268,6 +267,18 @@ impl Timers {
         self.taken += pass.budget - left;
         assert!(self.taken <= TAKEN_MAX * self.count, "{} taken, {} set", self.taken, self.count);
         popped.map(|(owner, at)| (owner, at.as_millis()))
+    }
+}
+
+struct Deadlines<'a>(&'a BTreeMap<Owner, u64>);
+
+impl Owners for Deadlines<'_> {
+    fn deadline(&mut self, owner: Owner, _: Timestamp) -> Option<Timestamp> {
+        self.0.get(&owner).map(|&at| stamp(at))
+    }
+
+    fn call_for(&self, _: Owner) -> u64 {
+        0
     }
 }
 

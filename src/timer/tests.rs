@@ -2,8 +2,16 @@ use super::*;
 use crate::seeds;
 
 /// As if every owner that is popped were due: the tests put back the others themselves.
-fn is_due(_: Owner) -> Option<Timestamp> {
-    Some(Timestamp::ZERO)
+struct Due;
+
+impl Owners for Due {
+    fn deadline(&mut self, _: Owner, _: Timestamp) -> Option<Timestamp> {
+        Some(Timestamp::ZERO)
+    }
+
+    fn call_for(&self, _: Owner) -> u64 {
+        0
+    }
 }
 
 fn budget() -> u64 {
@@ -28,7 +36,7 @@ fn the_end_of_time_is_a_deadline() {
     let mut wheel = Wheel::default();
     wheel.arm(Owner::Session(0), Timestamp::MAX);
     let mut popped = None;
-    while let Some((owner, now)) = wheel.pop(Timestamp::MAX, &mut budget(), is_due, |_| 0) {
+    while let Some((owner, now)) = wheel.pop(Timestamp::MAX, &mut budget(), &mut Due) {
         popped = Some(now);
         if now < Timestamp::MAX {
             wheel.arm(owner, Timestamp::MAX);
@@ -73,9 +81,9 @@ fn a_budget_beyond_32_bits_is_a_budget() {
     }
     let mut left = (1 << 32) + 5;
     for _ in 0..6 {
-        assert!(wheel.pop(Timestamp::from_millis(1_000), &mut left, is_due, |_| 0).is_some());
+        assert!(wheel.pop(Timestamp::from_millis(1_000), &mut left, &mut Due).is_some());
     }
-    assert_eq!(wheel.pop(Timestamp::from_millis(1_000), &mut left, is_due, |_| 0), None);
+    assert_eq!(wheel.pop(Timestamp::from_millis(1_000), &mut left, &mut Due), None);
     assert_eq!(left, (1 << 32) - 1);
 }
 
@@ -85,7 +93,7 @@ fn a_burst_leaves_little_room_behind() {
     let mut wheel = Wheel::default();
     let at = Timestamp::from_millis;
     let all = |wheel: &mut Wheel, until| {
-        while wheel.pop(until, &mut budget(), is_due, |_| 0).is_some() {}
+        while wheel.pop(until, &mut budget(), &mut Due).is_some() {}
     };
     // A slot's own room, if it is little.
     (0..ROOM_KEPT as u32).for_each(|slot| {
@@ -122,7 +130,7 @@ fn a_slot_may_run_empty_while_another_is_emptied() {
     for (slot, deadline) in [(0, 10), (1, 10), (2, 20)] {
         wheel.arm(Owner::Session(slot), at(deadline));
     }
-    let pop = |wheel: &mut Wheel| wheel.pop(at(20), &mut 1, is_due, |_| 0);
+    let pop = |wheel: &mut Wheel| wheel.pop(at(20), &mut 1, &mut Due);
     assert_eq!(pop(&mut wheel), Some((Owner::Session(1), at(10))));
     wheel.arm(Owner::Session(2), at(15));
     assert_eq!((wheel.check_invariants(), wheel.next()), (Ok(()), Some(at(10))));
