@@ -2,10 +2,19 @@
 //!
 //! # Layout
 //!
-//! A bucket is 16 bytes: the moment at which it is full, in whole milliseconds and a fraction with
-//! the rate's `requests` as denominator. At a rate of n per w ms a token is w/n ms, so every count
-//! is exact in integers. A user's three buckets and their epoch are one cache line, from his first
-//! request until he leaves with full ones, or is forgotten.
+//! A bucket is 8 bytes: the moment at which it is full, in units of 1/`requests` ms. At a rate of n
+//! per w ms a token is w/n ms, which is w units, so every count is exact in integers. A user has
+//! three of them and the epoch of his rates, 32 bytes in all, from his first request until he
+//! leaves with full ones, or is forgotten. They lie in columns: a check reads a column of its own,
+//! and of the epochs only where a rate has ever been changed.
+//!
+//! A moment that is too late for 63 bits, as a million requests a day in the year 10,000, is kept
+//! apart with its whole milliseconds and the fraction.
+//!
+//! # Invariants
+//!
+//! 1. A number is a user's or free.
+//! 2. A bucket is marked as late exactly if its moment is among the late ones.
 //!
 //! # Why a history of rates
 //!
@@ -15,6 +24,7 @@
 //! history ends somewhere, each change also converts a [`SWEEP`]th of all users: once it has been
 //! around, nobody needs the changes from before.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::time::Timestamp;
@@ -101,27 +111,26 @@ impl From<Rate> for (u64, u64) {
     }
 }
 
-/// A rate with the time of one token worked out.
+/// A rate with what follows from it worked out. Spans are in units of 1/`requests` ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pace {
     rate: Rate,
-    token: Span,
+    /// By how much later than now a bucket may be full, and still have a token.
+    slack: u64,
+    /// From when on moments may be too late for the short way.
+    late_from: u64,
 }
 
 impl Pace {
     fn new(rate: Rate) -> Self {
         // A valid configuration has no zero; the `max` keeps the division total all the same.
         let requests = rate.requests.max(1);
-        let token = Span { whole: rate.per_ms / requests, fraction: rate.per_ms % requests };
-        Self { rate: Rate { requests, per_ms: rate.per_ms }, token }
+        let rate = Rate { requests, per_ms: rate.per_ms };
+        // An empty bucket is full after `per_ms`: nothing is later than that.
+        let late_from = (SHORT_MAX / requests).saturating_sub(rate.per_ms);
+        let slack = if late_from > 0 { rate.per_ms * (requests - 1) } else { 0 };
+        Self { rate, slack, late_from }
     }
-}
-
-/// A span of time in milliseconds and a fraction of one, in units of 1/`requests`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Span {
-    whole: u64,
-    fraction: u64,
 }
 
 /// When a bucket is full, in milliseconds and a fraction of one, in units of 1/`requests`. It may
@@ -144,119 +153,134 @@ impl Full {
     }
 }
 
-/// A user's token buckets, one for each [`Api`]. A user without has full ones.
+/// The latest moment, in units, that is kept in a bucket's own place.
+const SHORT_MAX: u64 = (1 << 63) - 1;
+/// Stands in a bucket's place whose moment is kept apart.
+const LATE: u64 = u64::MAX;
+
+/// The token buckets of some users by number, one for each [`Api`]. A user without has full ones.
 #[derive(Clone, Debug, Default)]
-#[repr(align(64))]
 pub(crate) struct Buckets {
-    epoch: u64,
-    /// When each is full, without what is beyond 64 bits.
-    full_at: [Span; Api::ALL.len()],
-    beyond: [bool; Api::ALL.len()],
+    full_at: [Vec<u64>; Api::ALL.len()],
+    /// Of which rates each user's buckets are.
+    epochs: Vec<u64>,
+    free: Vec<u32>,
+    late: BTreeMap<(u32, usize), Full>,
 }
 
-const _: () = assert!(size_of::<Buckets>() == 64);
-
 impl Buckets {
-    /// Makes full buckets.
-    pub(crate) fn new(rates: &RateHistory) -> Self {
-        Self { epoch: rates.epoch(), ..Self::default() }
+    /// Makes full buckets for a user, and returns their number.
+    pub(crate) fn add(&mut self, rates: &RateHistory) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.full_at.iter_mut().for_each(|column| column.push(0));
+            self.epochs.push(0);
+            (self.epochs.len() - 1) as u32
+        });
+        self.epochs[number as usize] = rates.epoch();
+        number
+    }
+
+    /// Forgets a user's buckets.
+    pub(crate) fn remove(&mut self, number: u32) {
+        self.fill(number);
+        self.free.push(number);
     }
 
     /// Takes a token for `api`, or tells after how many milliseconds there will be one (LI-5).
     #[inline]
     pub(crate) fn take(
         &mut self,
+        number: u32,
         api: Api,
         now: Timestamp,
         rates: &RateHistory,
     ) -> Result<(), u64> {
-        if self.epoch < rates.epoch() {
-            self.catch_up(rates);
+        if rates.has_changed() {
+            self.catch_up(number, rates);
         }
         let pace = &rates.current[api as usize];
-        let Pace { rate: Rate { requests, per_ms }, token } = *pace;
-        let at = now.as_millis();
-        // An empty bucket is full after `per_ms`, without a fraction. As long as that can be
-        // represented, so can be all that follows, and what depends on the bucket itself is a few
-        // instructions.
-        let Some(last) = at.checked_add(per_ms) else { return self.take_late(api, now, pace) };
-        let bucket = &mut self.full_at[api as usize];
-        // With one token less a bucket is full a token's time later.
-        let Span { whole, fraction } = *bucket;
-        if whole < at {
-            *bucket = Span { whole: at + token.whole, fraction: token.fraction };
+        let Pace { rate: Rate { requests, per_ms }, slack, late_from } = *pace;
+        if now.as_millis() >= late_from {
+            return self.take_late(number, api, now, pace);
+        }
+        // Up to here nothing has waited for the bucket, and what does is a few instructions. With
+        // one token less it is full a token's time later.
+        let at = now.as_millis() * requests;
+        let bucket = &mut self.full_at[api as usize][number as usize];
+        let start = at.max(*bucket);
+        if start - at <= slack {
+            *bucket = start + per_ms;
             return Ok(());
         }
-        let until_next_whole = requests - token.fraction;
-        let (carry, fraction) = match token.fraction {
-            // Then no bucket has a fraction.
-            0 => (0, 0),
-            _ if fraction >= until_next_whole => (1, fraction - until_next_whole),
-            _ => (0, fraction + token.fraction),
-        };
-        let (start, start_max) = (whole + carry, last - token.whole);
-        if start < start_max || start == start_max && fraction == 0 {
-            *bucket = Span { whole: start + token.whole, fraction };
-            return Ok(());
+        if start == LATE {
+            return self.take_late(number, api, now, pace);
         }
-        Err((start - start_max).saturating_add(u64::from(fraction > 0)))
+        Err((start - at - slack).div_ceil(requests))
     }
 
     /// The same, near the end of time or at a rate without end.
     #[cold]
-    fn take_late(&mut self, api: Api, now: Timestamp, pace: &Pace) -> Result<(), u64> {
-        let Pace { rate: Rate { requests, per_ms }, token } = *pace;
-        let (now, per_ms) = (u128::from(now.as_millis()), u128::from(per_ms));
-        let Full { mut whole, mut fraction } = self.full(api as usize);
+    fn take_late(&mut self, number: u32, api: Api, now: Timestamp, pace: &Pace) -> Result<(), u64> {
+        let Rate { requests, per_ms } = pace.rate;
+        let (now, whole_ms) = (u128::from(now.as_millis()), per_ms / requests);
+        let Full { mut whole, mut fraction } = self.full(number, api as usize, pace);
         if whole < now {
             (whole, fraction) = (now, 0);
         }
-        whole += u128::from(token.whole);
-        let until_next_whole = requests - token.fraction;
+        whole += u128::from(whole_ms);
+        let until_next_whole = requests - per_ms % requests;
         if fraction >= until_next_whole {
             whole += 1;
             fraction -= until_next_whole;
         } else {
-            fraction += token.fraction;
+            fraction += per_ms % requests;
         }
-        let missing = whole - now;
+        let (missing, per_ms) = (whole - now, u128::from(per_ms));
         if missing < per_ms || missing == per_ms && fraction == 0 {
-            self.set_full(api as usize, Full { whole, fraction });
+            self.set_full(number, api as usize, pace, Full { whole, fraction });
             return Ok(());
         }
         let excess = Full { whole: missing - per_ms, fraction }.ceil();
         Err(u64::try_from(excess).unwrap_or(u64::MAX))
     }
 
-    /// Returns when all buckets are full, or `None` if never in the time that can be represented.
-    pub(crate) fn full_at(&mut self, rates: &RateHistory) -> Option<Timestamp> {
-        self.catch_up(rates);
-        let each = (0..Api::ALL.len()).map(|at| self.full(at).ceil());
-        let last = each.max().unwrap_or(0);
+    /// Returns when all of a user's buckets are full, or `None` if never in the time that can be
+    /// represented.
+    pub(crate) fn full_at(&mut self, number: u32, rates: &RateHistory) -> Option<Timestamp> {
+        self.catch_up(number, rates);
+        let each = rates.current.iter().enumerate();
+        let last = each.map(|(at, pace)| self.full(number, at, pace).ceil()).max().unwrap_or(0);
         u64::try_from(last).ok().map(Timestamp::from_millis)
     }
 
-    /// Applies the changes of rate since the buckets were last touched. Out of line, as a check
-    /// that saves registers for it waits longer for its bucket.
+    /// Applies the changes of rate since a user's buckets were last touched. Out of line, as a
+    /// check that saves registers for it waits longer for its bucket.
     #[cold]
-    pub(crate) fn catch_up(&mut self, rates: &RateHistory) {
-        while self.epoch < rates.epoch() {
-            let (change, next) = rates.after(self.epoch);
+    pub(crate) fn catch_up(&mut self, number: u32, rates: &RateHistory) {
+        while self.epochs[number as usize] < rates.epoch() {
+            let epoch = self.epochs[number as usize];
+            let (change, next) = rates.after(epoch);
             let mut all_full = true;
             for (at, (old, new)) in change.replaced.iter().zip(next).enumerate() {
-                self.convert(at, change.at, old, new);
-                all_full &= self.full(at).is_by(change.at);
+                self.convert(number, at, change.at, old, new);
+                all_full &= self.full(number, at, new).is_by(change.at);
             }
-            self.epoch = if all_full { rates.epoch() } else { self.epoch + 1 };
+            self.epochs[number as usize] = if all_full { rates.epoch() } else { epoch + 1 };
+            if all_full {
+                self.fill(number);
+            }
         }
     }
 
     /// Converts a bucket at the moment of a change of rate: a full one stays full, another keeps
     /// its whole tokens, at most the new cap (LI-4).
-    fn convert(&mut self, at: usize, now: Timestamp, old: &Pace, new: &Pace) {
-        let full = self.full(at);
-        if full.is_by(now) || old == new {
+    fn convert(&mut self, number: u32, at: usize, now: Timestamp, old: &Pace, new: &Pace) {
+        let full = self.full(number, at, old);
+        if old == new {
             return;
+        }
+        if full.is_by(now) {
+            return self.set_full(number, at, new, Full { whole: 0, fraction: 0 });
         }
         let now = u128::from(now.as_millis());
         // In units of 1/requests ms a token is `per_ms` units. What is missing is no more than the
@@ -267,19 +291,58 @@ impl Buckets {
         let requests = u128::from(new.rate.requests);
         let units = requests.saturating_sub(tokens) * u128::from(new.rate.per_ms);
         let (whole, fraction) = (now + units / requests, (units % requests) as u64);
-        self.set_full(at, Full { whole, fraction });
+        self.set_full(number, at, new, Full { whole, fraction });
     }
 
-    #[inline]
-    fn full(&self, at: usize) -> Full {
-        let Span { whole, fraction } = self.full_at[at];
-        Full { whole: u128::from(self.beyond[at]) << u64::BITS | u128::from(whole), fraction }
+    /// Makes all of a user's buckets full.
+    fn fill(&mut self, number: u32) {
+        for (at, column) in self.full_at.iter_mut().enumerate() {
+            if core::mem::take(&mut column[number as usize]) == LATE {
+                self.late.remove(&(number, at));
+            }
+        }
     }
 
-    #[inline]
-    fn set_full(&mut self, at: usize, Full { whole, fraction }: Full) {
-        self.full_at[at] = Span { whole: whole as u64, fraction };
-        self.beyond[at] = whole > u128::from(u64::MAX);
+    fn full(&self, number: u32, at: usize, pace: &Pace) -> Full {
+        let requests = pace.rate.requests;
+        match self.full_at[at][number as usize] {
+            LATE => self.late.get(&(number, at)).copied(),
+            units => Some(Full { whole: (units / requests).into(), fraction: units % requests }),
+        }
+        .unwrap_or(Full { whole: 0, fraction: 0 })
+    }
+
+    fn set_full(&mut self, number: u32, at: usize, pace: &Pace, full: Full) {
+        let units = full.whole.checked_mul(pace.rate.requests.into());
+        let units = units.and_then(|units| units.checked_add(full.fraction.into()));
+        let short = units.filter(|&units| units <= SHORT_MAX.into()).map(|units| units as u64);
+        let before =
+            core::mem::replace(&mut self.full_at[at][number as usize], short.unwrap_or(LATE));
+        if short.is_none() {
+            self.late.insert((number, at), full);
+        } else if before == LATE {
+            self.late.remove(&(number, at));
+        }
+    }
+
+    /// Checks the numbered invariants; these are the numbers that users have.
+    pub(crate) fn check_invariants(
+        &self,
+        numbers: impl Iterator<Item = u32>,
+    ) -> Result<(), &'static str> {
+        let mut all: Vec<u32> = numbers.chain(self.free.iter().copied()).collect();
+        all.sort_unstable();
+        if !all.into_iter().eq(0..self.epochs.len() as u32) {
+            return Err("bucket 1: a number is not one user's or free");
+        }
+        let marked = (0..self.epochs.len() as u32).flat_map(|number| {
+            let late = (0..Api::ALL.len()).map(move |at| (number, at));
+            late.filter(|&(number, at)| self.full_at[at][number as usize] == LATE)
+        });
+        if !marked.eq(self.late.keys().copied()) {
+            return Err("bucket 2: a bucket is late and not marked so, or the other way round");
+        }
+        Ok(())
     }
 }
 
@@ -328,6 +391,12 @@ impl RateHistory {
         self.sweep_began = self.epoch();
     }
 
+    /// Returns whether there may be buckets of other rates than those in force.
+    #[inline]
+    fn has_changed(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     fn epoch(&self) -> u64 {
         self.first + self.changes.len() as u64
     }
@@ -348,24 +417,31 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    /// One user's buckets, with the number 0.
+    fn one(rates: &RateHistory) -> Buckets {
+        let mut buckets = Buckets::default();
+        assert_eq!(buckets.add(rates), 0);
+        buckets
+    }
+
     /// LI-4: the k-th token comes back exactly when k·w/n ms have passed, fractions kept.
     #[test]
     fn tokens_come_back_to_the_millisecond_without_drift() {
         for (n, w) in [(20, 5_000), (3, 1_000), (7, 3), (1, 1), (1_000, 7), (3, u64::MAX)] {
             let rates = RateHistory::new([Rate::new(n, w); 3]);
-            let mut buckets = Buckets::new(&rates);
+            let mut buckets = one(&rates);
             for _ in 0..n {
-                assert_eq!(buckets.take(Api::Query, at(0), &rates), Ok(()));
+                assert_eq!(buckets.take(0, Api::Query, at(0), &rates), Ok(()));
             }
             let mut last_due = 0;
             for k in 1..=2 * n {
                 let due = (u128::from(k) * u128::from(w)).div_ceil(u128::from(n));
                 let Ok(due) = u64::try_from(due) else { break };
                 if due > last_due {
-                    let early = buckets.clone().take(Api::Query, at(due - 1), &rates);
+                    let early = buckets.clone().take(0, Api::Query, at(due - 1), &rates);
                     assert_eq!(early, Err(1), "token {k} of {n} per {w}");
                 }
-                assert_eq!(buckets.take(Api::Query, at(due), &rates), Ok(()));
+                assert_eq!(buckets.take(0, Api::Query, at(due), &rates), Ok(()));
                 last_due = due;
             }
         }
@@ -375,15 +451,15 @@ mod tests {
     #[test]
     fn a_change_of_rate_reaches_buckets_that_were_not_touched() {
         let mut rates = RateHistory::new([Rate::new(2, 1_000); 3]);
-        let mut late = Buckets::new(&rates);
-        assert_eq!(late.take(Api::Query, at(600), &rates), Ok(()));
-        assert_eq!(late.take(Api::Query, at(600), &rates), Ok(()));
+        let mut late = one(&rates);
+        assert_eq!(late.take(0, Api::Query, at(600), &rates), Ok(()));
+        assert_eq!(late.take(0, Api::Query, at(600), &rates), Ok(()));
         let mut prompt = late.clone();
         for millis in (700..2_000).step_by(50) {
             assert!(rates.note(at(millis), [Rate::new(millis % 7 + 1, millis); 3]));
-            prompt.catch_up(&rates);
+            prompt.catch_up(0, &rates);
         }
-        assert_eq!(late.full_at(&rates), prompt.full_at(&rates));
+        assert_eq!(late.full_at(0, &rates), prompt.full_at(0, &rates));
         assert!(!rates.note(at(2_000), rates.current.map(|pace| pace.rate)));
         assert_eq!(rates.changes.len(), 26);
     }
@@ -410,17 +486,17 @@ mod tests {
             let bits = [random.below(64), random.below(64), random.below(64)];
             let [requests, per_ms, start] = bits.map(|bits| random.next() >> bits | 1);
             let rates = RateHistory::new([Rate::new(requests, per_ms); 3]);
-            let mut buckets = Buckets::new(&rates);
+            let mut buckets = one(&rates);
             let mut now = match random.below(3) {
                 0 => u64::MAX - start,
                 1 => u64::MAX - per_ms,
                 _ => start,
             };
             for _ in 0..20 {
-                let mut other = buckets.clone();
-                let expected = other.take_late(Api::Query, at(now), &rates.current[0]);
-                assert_eq!(buckets.take(Api::Query, at(now), &rates), expected);
-                assert_eq!(buckets.full(0).ceil(), other.full(0).ceil());
+                let (mut other, pace) = (buckets.clone(), &rates.current[0]);
+                let expected = other.take_late(0, Api::Query, at(now), pace);
+                assert_eq!(buckets.take(0, Api::Query, at(now), &rates), expected);
+                assert_eq!(buckets.full(0, 0, pace).ceil(), other.full(0, 0, pace).ceil());
                 let step = expected.err().unwrap_or(per_ms / 3);
                 if random.below(4) > 0 {
                     now = now.saturating_add(random.below(step.saturating_add(2)));
@@ -432,9 +508,9 @@ mod tests {
     #[test]
     fn a_wait_beyond_all_time_is_told_and_never_over() {
         let rates = RateHistory::new([Rate::new(1, u64::MAX); 3]);
-        let mut buckets = Buckets::new(&rates);
-        assert_eq!(buckets.take(Api::Query, at(5), &rates), Ok(()));
-        assert_eq!(buckets.take(Api::Query, at(6), &rates), Err(u64::MAX - 1));
-        assert_eq!(buckets.full_at(&rates), None);
+        let mut buckets = one(&rates);
+        assert_eq!(buckets.take(0, Api::Query, at(5), &rates), Ok(()));
+        assert_eq!(buckets.take(0, Api::Query, at(6), &rates), Err(u64::MAX - 1));
+        assert_eq!(buckets.full_at(0, &rates), None);
     }
 }

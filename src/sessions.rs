@@ -207,16 +207,8 @@ impl Sessions {
     }
 
     /// Notes that the timer of the session in a slot is popped at `now`.
-    #[inline]
-    pub(crate) fn look_again(&mut self, slot: u32, now: Timestamp) {
-        let heard = self.records[slot as usize].heard;
-        if heard == Heard::SILENT || heard.age(now) >= LOOK_AGAIN_MS || !self.silent.is_empty() {
-            self.note_silence(slot, now);
-        }
-    }
-
     #[cold]
-    fn note_silence(&mut self, slot: u32, now: Timestamp) {
+    pub(crate) fn look_again(&mut self, slot: u32, now: Timestamp) {
         let heard = self.records[slot as usize].heard;
         if heard == Heard::SILENT {
             return;

@@ -3,17 +3,17 @@
 //! # Layout
 //!
 //! 12 bytes a user; a cache line for those who have or had a custom status, notes or deadlines; and
-//! another for those whose buckets may not be full.
+//! half of one for those whose buckets may not be full.
 //!
 //! # Invariants
 //!
-//! 1. Extras and buckets belong to one user, and `pending` counts those with deadlines to come.
+//! 1. Extras belong to one user, and `pending` counts those with deadlines to come.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
 
-use crate::bucket::{Buckets, RateHistory};
+use crate::bucket::{Api, Buckets, RateHistory};
 use crate::id::{DeviceId, DeviceSlot, UserSlot};
 use crate::platform::Platform;
 use crate::pool::Pool;
@@ -31,7 +31,7 @@ pub(crate) const NOTE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 pub(crate) struct Users {
     records: Vec<User>,
     extras: Pool<Extras>,
-    buckets: Pool<Buckets>,
+    buckets: Buckets,
     /// How many users have deadlines to come.
     pending: usize,
 }
@@ -144,7 +144,7 @@ impl Users {
             self.extras.take(number);
         }
         if let Some(number) = record.buckets() {
-            self.buckets.take(number);
+            self.buckets.remove(number);
         }
         self.pending -= usize::from(record.is_pending());
         record.extras = User::NUMBER | record.extras & User::USED;
@@ -225,25 +225,37 @@ impl Users {
         self.records[user.index()].buckets().is_some()
     }
 
+    /// Takes one of the user's tokens, or tells after how many milliseconds there will be one.
     #[inline]
-    pub(crate) fn buckets_mut(&mut self, user: UserSlot) -> Option<&mut Buckets> {
-        self.records[user.index()].buckets().map(|number| self.buckets.get_mut(number))
-    }
-
-    /// Returns the user's buckets, full ones if he had none.
-    #[inline]
-    pub(crate) fn make_buckets(&mut self, user: UserSlot, rates: &RateHistory) -> &mut Buckets {
+    pub(crate) fn take_token(
+        &mut self,
+        user: UserSlot,
+        api: Api,
+        now: Timestamp,
+        rates: &RateHistory,
+    ) -> Result<(), u64> {
         let number = match self.records[user.index()].buckets() {
             Some(number) => number,
             None => self.add_buckets(user, rates),
         };
-        self.buckets.get_mut(number)
+        self.buckets.take(number, api, now, rates)
+    }
+
+    /// Returns when all of the user's buckets are full, if some may not be: `None` inside if that
+    /// cannot be represented.
+    pub(crate) fn full_at(
+        &mut self,
+        user: UserSlot,
+        rates: &RateHistory,
+    ) -> Option<Option<Timestamp>> {
+        let number = self.records[user.index()].buckets()?;
+        Some(self.buckets.full_at(number, rates))
     }
 
     /// Gives a user full buckets, and returns their number.
     #[cold]
     fn add_buckets(&mut self, user: UserSlot, rates: &RateHistory) -> u32 {
-        let number = self.buckets.insert(Buckets::new(rates));
+        let number = self.buckets.add(rates);
         let record = &mut self.records[user.index()];
         record.buckets = record.buckets & !User::NUMBER | number;
         number
@@ -253,7 +265,7 @@ impl Users {
     pub(crate) fn drop_buckets(&mut self, user: UserSlot) {
         let record = &mut self.records[user.index()];
         if let Some(number) = record.buckets() {
-            self.buckets.take(number);
+            self.buckets.remove(number);
             record.buckets |= User::NUMBER;
         }
     }
@@ -303,7 +315,7 @@ impl Users {
     pub(crate) fn catch_up(&mut self, from: usize, count: usize, rates: &RateHistory) {
         for record in self.records.iter().skip(from).take(count) {
             if let Some(number) = record.buckets() {
-                self.buckets.get_mut(number).catch_up(rates);
+                self.buckets.catch_up(number, rates);
             }
         }
     }
@@ -314,11 +326,10 @@ impl Users {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        if !self.extras.holds(self.records.iter().filter_map(|record| record.extras()))
-            || !self.buckets.holds(self.records.iter().filter_map(|record| record.buckets()))
-        {
-            return Err("user 1: extras or buckets do not belong to one user");
+        if !self.extras.holds(self.records.iter().filter_map(|record| record.extras())) {
+            return Err("user 1: extras do not belong to one user");
         }
+        self.buckets.check_invariants(self.records.iter().filter_map(|record| record.buckets()))?;
         if self.records.iter().filter(|record| record.is_pending()).count() != self.pending {
             return Err("user 1: the users with deadlines are miscounted");
         }

@@ -20,6 +20,8 @@ use super::world::{NEVER, RivalWorld, World, any_session, calm, drain, login_ord
 const NAMED: usize = 100;
 /// How many users a full list has.
 const LIST: usize = 200;
+/// So many requests that nobody makes all of them.
+const MANY: u64 = 1 << 20;
 /// In how many parts the users who ask are divided. A round is about one part, and the others make
 /// the caches forget it.
 const PARTS: usize = 5;
@@ -409,7 +411,7 @@ impl Scene for Renewals {
 /// more. Everybody's buckets lie in one table, and are asked in random order.
 struct Checks {
     rates: RateHistory,
-    buckets: Vec<Buckets>,
+    buckets: Buckets,
     table: Vec<u64>,
     slots: Vec<u32>,
     /// What is asked.
@@ -427,15 +429,16 @@ impl Checks {
     fn new(scale: &Scale) -> Self {
         // Of one there is a token in all time; one is never full again before it is asked, and one
         // always is.
-        let rates = [(NEVER, 3 * NEVER), (1, NEVER), (20, 20)];
+        let rates = [(MANY, 3 * MANY), (1, NEVER), (20, 20)];
         let rates = RateHistory::new(rates.map(bucket::Rate::from));
-        let mut buckets = vec![Buckets::new(&rates); scale.users];
+        let mut buckets = Buckets::default();
         let now = Timestamp::from_millis(1);
-        for bucket in &mut buckets {
+        for user in 0..scale.users as u32 {
+            assert_eq!(buckets.add(&rates), user);
             for api in bucket::Api::ALL {
-                assert_eq!(bucket.take(api, now, &rates), Ok(()));
+                assert_eq!(buckets.take(user, api, now, &rates), Ok(()));
             }
-            assert_eq!(bucket.take(bucket::Api::Subscribe, now, &rates), Err(NEVER));
+            assert_eq!(buckets.take(user, bucket::Api::Subscribe, now, &rates), Err(NEVER));
         }
         let slots = Random::new(5).shuffled(scale.users);
         Self { rates, buckets, table: vec![0; scale.users], slots, api: bucket::Api::Query, now: 1 }
@@ -451,7 +454,7 @@ impl Scene for Checks {
             Contender::Floor => timed_stores(table, slots, self.now),
             Contender::Engine => timed(slots.len(), || {
                 for &slot in slots.iter() {
-                    black_box(buckets[slot as usize].take(*api, now, rates).is_ok());
+                    black_box(buckets.take(slot, *api, now, rates).is_ok());
                 }
             }),
             Contender::Rival => return None,

@@ -162,7 +162,8 @@ impl Core {
     /// Sees to it that the session's timer is popped in time.
     pub(super) fn arm_session(&mut self, session: SessionId) {
         if let Some((deadline, _)) = self.session_deadline(session) {
-            let deadline = look_by(deadline, self.wheel.now());
+            let timeout = Timeout::of_session(self.sessions.platform(session.slot()));
+            let deadline = look_by(deadline, self.config.timeout(timeout), self.wheel.now());
             self.arm(Owner::Session(session.slot()), deadline);
         }
     }
@@ -236,7 +237,7 @@ impl Core {
         {
             return false;
         }
-        let full_at = self.users.buckets_mut(user).map(|buckets| buckets.full_at(&self.rates));
+        let full_at = self.users.full_at(user, &self.rates);
         let mut gone_at = None;
         if let Some(extras) = self.users.extras_mut(user) {
             extras.clearing = None;
@@ -343,12 +344,13 @@ impl Core {
     }
 }
 
-/// Returns when a session with that deadline is to be looked at, at the latest.
+/// Returns when a session with that deadline is to be looked at, at the latest: one that may be
+/// silent for weeks before.
 #[inline]
-pub(super) fn look_by(deadline: Timestamp, now: Timestamp) -> Timestamp {
+pub(super) fn look_by(deadline: Timestamp, timeout: u64, now: Timestamp) -> Timestamp {
     match now.checked_add(LOOK_AGAIN_MS) {
-        Some(again) => deadline.min(again),
-        None => deadline,
+        Some(again) if timeout >= LOOK_AGAIN_MS => deadline.min(again),
+        _ => deadline,
     }
 }
 

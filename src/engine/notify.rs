@@ -37,7 +37,7 @@ impl Core {
         }
         let Self { users, rates, .. } = self;
         if leaves_online {
-            let full_at = users.buckets_mut(user).and_then(|buckets| buckets.full_at(rates));
+            let full_at = users.full_at(user, rates).flatten();
             if full_at.is_some_and(|at| at <= now) {
                 users.drop_buckets(user);
             }

@@ -344,7 +344,7 @@ impl Core {
             return Err(RequestError::SwitchOff);
         }
         let Self { users, rates, .. } = self;
-        let taken = users.make_buckets(user, rates).take(api, now, rates);
+        let taken = users.take_token(user, api, now, rates);
         taken.map_err(|retry_after_ms| RequestError::RateLimited { retry_after_ms })
     }
 }

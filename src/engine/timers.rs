@@ -1,12 +1,12 @@
 //! The passing of time: which timers are due, in which order, and what they do (TI-3 to TI-6).
 
-use crate::config::Config;
+use crate::config::{Config, Timeout};
 use crate::devices::Devices;
 use crate::engine::core::{Core, look_by, session_deadline};
 use crate::id::{DeviceSlot, UserSlot};
 use crate::output::{Action, CloseReason, Reason};
 use crate::platform::Platform;
-use crate::sessions::Sessions;
+use crate::sessions::{LOOK_AGAIN_MS, Sessions};
 use crate::time::Timestamp;
 use crate::timer::{Owner, Owners};
 use crate::user::{Forgetting, Users};
@@ -31,10 +31,13 @@ impl Owners for Deadlines<'_> {
         match owner {
             Owner::Session(slot) => {
                 let session = self.sessions.in_slot(slot)?;
-                self.sessions.look_again(slot, now);
                 let Self { config, sessions, devices, .. } = self;
+                let timeout = config.timeout(Timeout::of_session(sessions.platform(slot)));
+                if timeout >= LOOK_AGAIN_MS {
+                    sessions.look_again(slot, now);
+                }
                 let (at, _) = session_deadline(config, sessions, devices, session, now)?;
-                Some(look_by(at, now))
+                Some(look_by(at, timeout, now))
             }
             Owner::User(slot) => self.users.next_deadline(UserSlot(slot)),
         }
