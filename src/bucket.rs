@@ -5,8 +5,8 @@
 //! A bucket is 8 bytes: the moment at which it is full, in units of 1/`requests` ms. At a rate of n
 //! per w ms a token is w/n ms, which is w units, so every count is exact in integers. A user has
 //! three of them and the epoch of his rates, 32 bytes in all, from his first request until he
-//! leaves with full ones, or is forgotten. They lie in columns: a check reads a column of its own,
-//! and of the epochs only where a rate has ever been changed.
+//! leaves with full ones, or is forgotten. They lie in columns: a check that finds a token reads one
+//! of them, and the epochs only where a rate has ever been changed.
 //!
 //! A moment that is too late for 63 bits, as a million requests a day in the year 10,000, is kept
 //! apart with its whole milliseconds and the fraction.
@@ -112,13 +112,15 @@ impl From<Rate> for (u64, u64) {
 }
 
 /// A rate with what follows from it worked out. Spans are in units of 1/`requests` ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct Pace {
     rate: Rate,
     /// By how much later than now a bucket may be full, and still have a token.
     slack: u64,
-    /// From when on moments may be too late for the short way.
+    /// From when on moments may be too late for their places.
     late_from: u64,
+    /// The same; 0 once a rate has been changed, as there may be buckets of another.
+    short_until: u64,
 }
 
 impl Pace {
@@ -129,7 +131,7 @@ impl Pace {
         // An empty bucket is full after `per_ms`: nothing is later than that.
         let late_from = (SHORT_MAX / requests).saturating_sub(rate.per_ms);
         let slack = if late_from > 0 { rate.per_ms * (requests - 1) } else { 0 };
-        Self { rate, slack, late_from }
+        Self { rate, slack, late_from, short_until: late_from }
     }
 }
 
@@ -195,30 +197,56 @@ impl Buckets {
         now: Timestamp,
         rates: &RateHistory,
     ) -> Result<(), u64> {
-        if rates.has_changed() {
-            self.catch_up(number, rates);
-        }
         let pace = &rates.current[api as usize];
-        let Pace { rate: Rate { requests, per_ms }, slack, late_from } = *pace;
-        if now.as_millis() >= late_from {
-            return self.take_late(number, api, now, pace);
+        if now.as_millis() >= pace.short_until {
+            return self.take_slowly(number, api, now, rates);
         }
-        // Up to here nothing has waited for the bucket, and what does is a few instructions. With
-        // one token less it is full a token's time later.
+        self.take_short(number, api, now, pace)
+    }
+
+    /// The same, where every moment fits its place. Nothing waits for the bucket but the last few
+    /// instructions, and none of them is a call, for which registers would be saved.
+    #[inline(always)]
+    fn take_short(
+        &mut self,
+        number: u32,
+        api: Api,
+        now: Timestamp,
+        pace: &Pace,
+    ) -> Result<(), u64> {
+        let Pace { rate: Rate { requests, per_ms }, slack, .. } = *pace;
         let at = now.as_millis() * requests;
         let bucket = &mut self.full_at[api as usize][number as usize];
+        // With one token less a bucket is full a token's time later.
         let start = at.max(*bucket);
         if start - at <= slack {
             *bucket = start + per_ms;
-            return Ok(());
+            Ok(())
+        } else if start != LATE {
+            Err((start - at - slack).div_ceil(requests))
+        } else {
+            self.take_late(number, api, now, pace)
         }
-        if start == LATE {
-            return self.take_late(number, api, now, pace);
-        }
-        Err((start - at - slack).div_ceil(requests))
     }
 
-    /// The same, near the end of time or at a rate without end.
+    /// The same after a change of rate, near the end of time, or at a rate without end.
+    #[inline(never)]
+    fn take_slowly(
+        &mut self,
+        number: u32,
+        api: Api,
+        now: Timestamp,
+        rates: &RateHistory,
+    ) -> Result<(), u64> {
+        self.catch_up(number, rates);
+        let pace = &rates.current[api as usize];
+        if now.as_millis() < pace.late_from {
+            self.take_short(number, api, now, pace)
+        } else {
+            self.take_late(number, api, now, pace)
+        }
+    }
+
     #[cold]
     fn take_late(&mut self, number: u32, api: Api, now: Timestamp, pace: &Pace) -> Result<(), u64> {
         let Rate { requests, per_ms } = pace.rate;
@@ -253,10 +281,16 @@ impl Buckets {
         u64::try_from(last).ok().map(Timestamp::from_millis)
     }
 
-    /// Applies the changes of rate since a user's buckets were last touched. Out of line, as a
-    /// check that saves registers for it waits longer for its bucket.
-    #[cold]
+    /// Applies the changes of rate since a user's buckets were last touched.
+    #[inline]
     pub(crate) fn catch_up(&mut self, number: u32, rates: &RateHistory) {
+        if self.epochs[number as usize] < rates.epoch() {
+            self.convert_all(number, rates);
+        }
+    }
+
+    #[inline(never)]
+    fn convert_all(&mut self, number: u32, rates: &RateHistory) {
         while self.epochs[number as usize] < rates.epoch() {
             let epoch = self.epochs[number as usize];
             let (change, next) = rates.after(epoch);
@@ -276,7 +310,7 @@ impl Buckets {
     /// its whole tokens, at most the new cap (LI-4).
     fn convert(&mut self, number: u32, at: usize, now: Timestamp, old: &Pace, new: &Pace) {
         let full = self.full(number, at, old);
-        if old == new {
+        if old.rate == new.rate {
             return;
         }
         if full.is_by(now) {
@@ -374,10 +408,10 @@ impl RateHistory {
     /// Notes new rates; tells whether they are. Naming the rates in force is no change.
     pub(crate) fn note(&mut self, at: Timestamp, rates: [Rate; Api::ALL.len()]) -> bool {
         let new = rates.map(Pace::new);
-        let is_change = new != self.current;
+        let is_change = new.map(|pace| pace.rate) != self.current.map(|pace| pace.rate);
         if is_change {
             self.changes.push(Change { at, replaced: self.current });
-            self.current = new;
+            self.current = new.map(|pace| Pace { short_until: 0, ..pace });
         }
         is_change
     }
@@ -389,12 +423,6 @@ impl RateHistory {
         self.changes.drain(..needless);
         self.first = self.sweep_began;
         self.sweep_began = self.epoch();
-    }
-
-    /// Returns whether there may be buckets of other rates than those in force.
-    #[inline]
-    fn has_changed(&self) -> bool {
-        !self.changes.is_empty()
     }
 
     fn epoch(&self) -> u64 {

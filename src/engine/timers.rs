@@ -57,6 +57,9 @@ impl Core {
     /// Tells whether anything may have been due.
     #[inline]
     pub(super) fn pass_time(&mut self, now: Timestamp, work_max: u64) -> bool {
+        if self.enter_early(now) {
+            return false;
+        }
         if now < self.latest {
             self.clock_regressions += 1;
         } else {
@@ -65,11 +68,20 @@ impl Core {
         let may_be_due = self.latest >= self.due_from;
         if may_be_due {
             self.run_timers(work_max);
-        } else {
-            // The wheel goes along, so that what is armed next is not taken for far away.
-            self.wheel.advance(self.latest);
         }
         may_be_due
+    }
+
+    /// Takes a stamp before which nothing is due; tells whether it is one, and else does nothing.
+    #[inline]
+    pub(super) fn enter_early(&mut self, now: Timestamp) -> bool {
+        let is_early = self.latest <= now && now < self.due_from;
+        if is_early {
+            self.latest = now;
+            // The wheel goes along, so that what is armed next is not taken for far away.
+            self.wheel.advance(now);
+        }
+        is_early
     }
 
     /// Returns when the engine next wants to be called (TI-6).
