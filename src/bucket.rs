@@ -189,7 +189,7 @@ impl Buckets {
     }
 
     /// Takes a token for `api`, or tells after how many milliseconds there will be one (LI-5).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         &mut self,
         number: u32,

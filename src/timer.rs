@@ -289,7 +289,8 @@ impl Wheel {
     #[inline]
     pub(crate) fn advance(&mut self, until: Timestamp) {
         debug_assert!(self.next().is_none_or(|next| next > until), "popped up to `until`");
-        self.now = self.now.max(until.as_millis());
+        debug_assert!(self.now() <= until, "time never runs back");
+        self.now = until.as_millis();
     }
 
     /// Returns when the next entry is to be popped: at its deadline or earlier.

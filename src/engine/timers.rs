@@ -76,7 +76,8 @@ impl Core {
     #[inline]
     pub(super) fn enter_early(&mut self, now: Timestamp) -> bool {
         let is_early = self.latest <= now && now < self.due_from;
-        if is_early {
+        // Many inputs have the same stamp.
+        if is_early && self.latest != now {
             self.latest = now;
             // The wheel goes along, so that what is armed next is not taken for far away.
             self.wheel.advance(now);
