@@ -45,6 +45,9 @@ impl SessionId {
         self.0.get()
     }
 
+    /// The largest generation: odd, as those of ids are.
+    pub(crate) const GENERATION_MAX: u32 = u32::MAX >> 1;
+
     /// Returns the id that [`SessionId::to_bits`] gave, or `None` if no id has these bits.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
@@ -57,6 +60,7 @@ impl SessionId {
     /// Makes the id of a slot in its current, odd generation.
     pub(crate) fn from_parts(slot: u32, generation: u32) -> Self {
         debug_assert!(generation & 1 == 1, "only odd generations are live");
+        debug_assert!(generation <= Self::GENERATION_MAX, "no generation is larger");
         let bits = u64::from(slot) << 32 | u64::from(generation | 1);
         Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }
@@ -301,8 +305,8 @@ mod tests {
         assert_eq!(SessionId::from_bits(0), None);
         assert_eq!(SessionId::from_bits(2), None);
         assert_eq!(SessionId::try_from(4), Err(NotASessionId(4)));
-        let id = SessionId::from_parts(u32::MAX, u32::MAX);
-        assert_eq!((id.slot(), id.generation()), (u32::MAX, u32::MAX));
+        let id = SessionId::from_parts(u32::MAX, SessionId::GENERATION_MAX);
+        assert_eq!((id.slot(), id.generation()), (u32::MAX, SessionId::GENERATION_MAX));
         assert_eq!(SessionId::from_bits(id.to_bits()), Some(id));
     }
 }

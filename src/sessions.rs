@@ -8,17 +8,18 @@
 //!
 //! # Invariants
 //!
-//! 1. A slot is live exactly when its generation is odd.
+//! 1. A slot is live exactly when its generation is odd, but for the mark of the silent.
 //! 2. A slot that is not live is in the free list once, where its record says, or its generations
 //!    are used up.
-//! 3. A live session that is marked as silent is among the silent, and who is among them is live.
+//! 3. The silent are the live sessions that are marked as such.
 //!
-//! # Why 31 bits of a moment are enough
+//! # Why 32 bits of a moment are enough
 //!
-//! A session was heard within the last 2^31 ms, which is 24 days, or it is kept among the silent
-//! with the whole moment. To see to that, its timer is popped at least every [`LOOK_AGAIN_MS`]
-//! ([`Sessions::look_again`]): only of sessions that may be silent for weeks, as by default none
-//! may.
+//! A session was heard within the last 2^32 ms, which is 49 days, or it is kept among the silent
+//! with the whole moment. To see to that, its timer is popped no later than [`LOOK_AGAIN_MS`] after
+//! it was heard ([`Sessions::look_again`]): only of sessions that may be silent for weeks, as by
+//! default none may. The mark makes the generation one that no id has, so that a heartbeat of one
+//! who is silent goes the way of those that are refused, and others pay nothing for it.
 //!
 //! # Why a session likes the slot of its user's number
 //!
@@ -34,37 +35,40 @@ use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::platform::Platform;
 use crate::time::Timestamp;
 
-/// After how long at the most the timer of a session is to be popped.
-pub(crate) const LOOK_AGAIN_MS: u64 = 1 << 30;
-
-/// When a session was last heard: the lower 31 bits of the moment, above which a bit is set; or
-/// [`Heard::SILENT`], if that is too long ago to be told by these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Heard(u32);
-
-impl Heard {
-    const SILENT: Self = Self(0);
-    const MARK: u32 = 1 << 31;
-
-    #[inline]
-    fn at(moment: Timestamp) -> Self {
-        Self(moment.as_millis() as u32 | Self::MARK)
-    }
-
-    /// Returns how many milliseconds before `now`, and less than 2^31, that was.
-    #[inline]
-    fn age(self, now: Timestamp) -> u64 {
-        u64::from((now.as_millis() as u32).wrapping_sub(self.0) & !Self::MARK)
-    }
-}
+/// After how long at the most the timer of a session that is not silent is to be popped.
+pub(crate) const LOOK_AGAIN_MS: u64 = 1 << 31;
 
 #[derive(Clone, Debug)]
 struct Session {
-    heard: Heard,
+    /// The lower half of the moment at which it was heard.
+    heard: u32,
+    /// Even and with [`SILENT`], if that was longer ago than can be told by it.
     generation: u32,
 }
 
 const _: () = assert!(size_of::<Session>() == 8);
+
+/// The mark of the silent, above all generations.
+const SILENT: u32 = !SessionId::GENERATION_MAX;
+
+impl Session {
+    #[inline]
+    fn is_silent(&self) -> bool {
+        self.generation & SILENT != 0
+    }
+
+    /// Returns the generation, whether silent or not.
+    #[inline]
+    fn generation(&self) -> u32 {
+        self.generation & !SILENT | u32::from(self.is_silent())
+    }
+
+    /// Returns how many milliseconds before `now` it was heard, if it is not silent.
+    #[inline]
+    fn age(&self, now: Timestamp) -> u64 {
+        u64::from((now.as_millis() as u32).wrapping_sub(self.heard))
+    }
+}
 
 /// Whose a session is; of a free slot, the place in the free list.
 #[derive(Clone, Debug)]
@@ -81,7 +85,7 @@ pub(crate) struct Sessions {
     platforms: Vec<Platform>,
     free: Vec<u32>,
     used_up: usize,
-    /// When the silent were last heard. Who has been heard since stays until looked at again.
+    /// When the silent were last heard.
     silent: BTreeMap<u32, Timestamp>,
 }
 
@@ -110,7 +114,7 @@ impl Sessions {
         self.links[at] = Link { user, device };
         self.platforms[at] = platform;
         let record = &mut self.records[at];
-        record.heard = Heard::at(now);
+        record.heard = now.as_millis() as u32;
         record.generation += 1;
         SessionId::from_parts(slot, record.generation)
     }
@@ -140,7 +144,7 @@ impl Sessions {
     fn add_slot(&mut self) {
         let slot = self.records.len() as u32;
         let user = UserSlot(self.free.len() as u32);
-        self.records.push(Session { heard: Heard::SILENT, generation: 0 });
+        self.records.push(Session { heard: 0, generation: 0 });
         self.links.push(Link { user, device: DeviceSlot::NONE });
         self.platforms.push(Platform::Web);
         self.free.push(slot);
@@ -149,44 +153,57 @@ impl Sessions {
     /// Ends a live session.
     pub(crate) fn close(&mut self, session: SessionId) {
         let slot = session.slot();
-        let Session { generation, .. } = &mut self.records[slot as usize];
-        debug_assert_eq!(*generation, session.generation(), "only live sessions are closed");
-        *generation = generation.wrapping_add(1);
-        // At 0 again the slot has used up its generations, and no id may come twice: it is given
-        // up, and counts as used for ever.
-        if *generation != 0 {
+        let record = &mut self.records[slot as usize];
+        debug_assert_eq!(record.generation(), session.generation(), "only live ones are closed");
+        if record.is_silent() {
+            self.silent.remove(&slot);
+        }
+        // After the last of them the slot has used up its generations, and no id may come twice: it
+        // is given up, and counts as used for ever.
+        if record.generation() < SessionId::GENERATION_MAX {
+            record.generation = record.generation() + 1;
             self.links[slot as usize].user = UserSlot(self.free.len() as u32);
             self.free.push(slot);
         } else {
+            record.generation = 0;
             self.used_up += 1;
-        }
-        if !self.silent.is_empty() {
-            self.silent.remove(&slot);
         }
     }
 
-    /// Records that the session is alive; tells whether it is.
+    /// Records that the session is alive; tells whether it is, and not silent.
     #[inline]
     pub(crate) fn hear(&mut self, session: SessionId, now: Timestamp) -> bool {
         let Some(record) = self.records.get_mut(session.slot() as usize) else { return false };
         let is_live = record.generation == session.generation();
         if is_live {
-            record.heard = Heard::at(now);
+            record.heard = now.as_millis() as u32;
         }
         is_live
+    }
+
+    /// Records that a session that is silent is alive after all; tells whether it is one. Its timer
+    /// is to be armed anew.
+    pub(crate) fn hear_silent(&mut self, session: SessionId, now: Timestamp) -> bool {
+        let Some(record) = self.records.get_mut(session.slot() as usize) else { return false };
+        if !record.is_silent() || record.generation() != session.generation() {
+            return false;
+        }
+        *record = Session { heard: now.as_millis() as u32, generation: session.generation() };
+        self.silent.remove(&session.slot());
+        true
     }
 
     /// Returns the device of a live session.
     #[inline]
     pub(crate) fn device(&self, session: SessionId) -> Option<DeviceSlot> {
         let at = session.slot() as usize;
-        (self.records.get(at)?.generation == session.generation()).then(|| self.links[at].device)
+        (self.records.get(at)?.generation() == session.generation()).then(|| self.links[at].device)
     }
 
     /// Returns the live session in a slot.
     #[inline]
     pub(crate) fn in_slot(&self, slot: u32) -> Option<SessionId> {
-        let generation = self.records.get(slot as usize)?.generation;
+        let generation = self.records.get(slot as usize)?.generation();
         (generation & 1 == 1).then(|| SessionId::from_parts(slot, generation))
     }
 
@@ -200,25 +217,27 @@ impl Sessions {
     /// moment up to which timers have been popped.
     #[inline]
     pub(crate) fn heard(&self, slot: u32, now: Timestamp) -> Timestamp {
-        match self.records[slot as usize].heard {
-            Heard::SILENT => self.silent.get(&slot).copied().unwrap_or(now),
-            heard => Timestamp::from_millis(now.as_millis().saturating_sub(heard.age(now))),
+        let record = &self.records[slot as usize];
+        if record.is_silent() {
+            return self.silent.get(&slot).copied().unwrap_or(now);
         }
+        Timestamp::from_millis(now.as_millis().saturating_sub(record.age(now)))
     }
 
-    /// Notes that the timer of the session in a slot is popped at `now`.
+    /// Notes that the timer of the session in a slot is popped at `now`; returns when that is to be
+    /// so again, or `None` if it is silent, and need not be before its deadline.
     #[cold]
-    pub(crate) fn look_again(&mut self, slot: u32, now: Timestamp) {
-        let heard = self.records[slot as usize].heard;
-        if heard == Heard::SILENT {
-            return;
+    pub(crate) fn look_again(&mut self, slot: u32, now: Timestamp) -> Option<Timestamp> {
+        if self.records[slot as usize].is_silent() {
+            return None;
         }
-        if heard.age(now) >= LOOK_AGAIN_MS {
-            self.silent.insert(slot, self.heard(slot, now));
-            self.records[slot as usize].heard = Heard::SILENT;
-        } else {
-            self.silent.remove(&slot);
+        if self.records[slot as usize].age(now) < LOOK_AGAIN_MS {
+            return now.checked_add(LOOK_AGAIN_MS);
         }
+        self.silent.insert(slot, self.heard(slot, now));
+        let generation = &mut self.records[slot as usize].generation;
+        *generation = *generation & !1 | SILENT;
+        None
     }
 
     /// Reads something of what the deadline of the session in a slot will need.
@@ -238,13 +257,13 @@ impl Sessions {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
-        let odd = self.records.iter().filter(|record| record.generation & 1 == 1).count();
+        let odd = self.records.iter().filter(|record| record.generation() & 1 == 1).count();
         if odd != self.len() {
             return Err("sessions 1: the live sessions are not those of odd generation");
         }
         let is_placed = |(place, &slot): (usize, &u32)| {
             let at = slot as usize;
-            self.records[at].generation & 1 == 0 && self.links[at].user.index() == place
+            self.records[at].generation() & 1 == 0 && self.links[at].user.index() == place
         };
         if !self.free.iter().enumerate().all(is_placed) {
             return Err("sessions 2: a free slot is not where its record says");
@@ -252,12 +271,10 @@ impl Sessions {
         if self.records.len() != odd + self.free.len() + self.used_up {
             return Err("sessions 2: a slot is neither live nor free nor used up");
         }
-        let live = (0..self.records.len() as u32).filter(|&slot| self.in_slot(slot).is_some());
-        let mut silent = live.filter(|&slot| self.records[slot as usize].heard == Heard::SILENT);
-        if !silent.all(|slot| self.silent.contains_key(&slot))
-            || !self.silent.keys().all(|&slot| self.in_slot(slot).is_some())
-        {
-            return Err("sessions 3: a silent session is not kept, or one that has ended is");
+        let slots = 0..self.records.len() as u32;
+        let marked = slots.filter(|&slot| self.records[slot as usize].is_silent());
+        if !marked.eq(self.silent.keys().copied()) {
+            return Err("sessions 3: the silent are not those that are marked");
         }
         Ok(())
     }
@@ -337,9 +354,9 @@ mod tests {
         let mut sessions = Sessions::default();
         let first = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web);
         sessions.close(first);
-        sessions.records[0].generation = u32::MAX - 1;
+        sessions.records[0].generation = SessionId::GENERATION_MAX - 1;
         let last = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web);
-        assert_eq!((last.slot(), last.generation()), (0, u32::MAX));
+        assert_eq!((last.slot(), last.generation()), (0, SessionId::GENERATION_MAX));
         sessions.close(last);
         assert_eq!(
             sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web).slot(),

@@ -157,7 +157,10 @@ impl Wheel {
     }
 
     /// Adds an entry that is nowhere. The deadline is not before `now`.
-    #[inline]
+    ///
+    /// Where many are put back, this waits for its stores: so there are three of them, and what
+    /// would be more is out of line.
+    #[inline(always)]
     fn insert(&mut self, entry: Entry, deadline: u64) -> Place {
         let away = (deadline - self.now) | 1;
         let mut level = (u64::BITS - 1 - away.leading_zeros()) / DIGIT_BITS;
@@ -168,20 +171,26 @@ impl Wheel {
         if self.levels.len() <= level as usize {
             self.add_levels(level);
         }
-        let Level { occupied, slots } = &mut self.levels[level as usize];
-        let entries = &mut slots[slot];
-        if entries.is_empty() {
-            occupied[slot / 64] |= 1 << (slot % 64);
-            self.busy |= 1 << level;
-            // Above, a few entries would hold a large buffer for long.
-            if entries.capacity() == 0 && level <= 1 {
-                *entries = self.spare.pop().unwrap_or_default();
-            }
+        if self.levels[level as usize].slots[slot].is_empty() {
+            self.occupy(level, slot);
         }
+        let entries = &mut self.levels[level as usize].slots[slot];
         let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
         entries.push(entry);
         self.set_place(entry, place);
         place
+    }
+
+    /// Notes that a slot is about to have an entry.
+    #[inline(never)]
+    fn occupy(&mut self, level: u32, slot: usize) {
+        let Level { occupied, slots } = &mut self.levels[level as usize];
+        occupied[slot / 64] |= 1 << (slot % 64);
+        self.busy |= 1 << level;
+        // Above, a few entries would hold a large buffer for long.
+        if slots[slot].capacity() == 0 && level <= 1 {
+            slots[slot] = self.spare.pop().unwrap_or_default();
+        }
     }
 
     /// Adds levels up to one. Out of line, as a level is large, and would be made room for on the
@@ -376,11 +385,18 @@ impl Wheel {
     #[inline]
     fn set_place(&mut self, entry: Entry, place: Place) {
         let (family, at) = entry.parts();
-        let places = &mut self.places[family];
-        if places.len() <= at {
-            places.resize(at + 1, Place::NONE);
+        match self.places[family].get_mut(at) {
+            Some(known) => *known = place,
+            None => self.add_place(entry, place),
         }
-        places[at] = place;
+    }
+
+    #[cold]
+    fn add_place(&mut self, entry: Entry, place: Place) {
+        let (family, at) = entry.parts();
+        let places = &mut self.places[family];
+        places.resize(at, Place::NONE);
+        places.push(place);
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {

@@ -348,6 +348,72 @@ fn heartbeats_do_not_help_a_mini_program_that_was_left() {
     assert_eq!(sim.tick(30_000).news()[0], "30000 close ann/mini_program/p1 background");
 }
 
+/// LV-2: who may be silent for weeks or years ends to the millisecond, whatever the length of his
+/// silences, and with whatever ticks. The engine keeps 32 bits of when he was heard.
+#[test]
+fn a_silence_of_weeks_ends_at_its_deadline() {
+    const LAP: u64 = 1 << 32;
+    let mut numbers = Numbers(5);
+    for timeout in [LAP / 2 - 1, LAP / 2, LAP, LAP + 5, 3 * LAP, 1 << 40] {
+        let config = Config::builder().timeout(Timeout::Web, timeout).build();
+        let mut engine = Engine::<u64>::new(config.expect("the configuration is valid"));
+        let mut now = numbers.next(LAP);
+        let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
+        let session = engine.login(at(now), &1, Platform::Web, device, kind);
+        let session = session.expect("there is room");
+        let mut heard = now;
+        for _ in 0..30 {
+            // A lap, or half of one, and whatever is beside it; no longer than he may be silent.
+            let silence = [0, 1, LAP / 2, LAP, 2 * LAP][numbers.next(5) as usize];
+            let silence = (silence + numbers.next(3)).saturating_sub(1).min(timeout - 1);
+            if numbers.next(2) == 0 {
+                let tick = at(now + numbers.next(silence + 1));
+                engine.handle_timeout(tick);
+                assert_eq!(engine.check_invariants(), Ok(()));
+            }
+            now = heard + silence;
+            assert!(engine.poll_timeout().is_some_and(|next| next <= at(heard + timeout)));
+            assert_eq!(engine.heartbeat(at(now), session), Ok(()), "{silence} of {timeout}");
+            assert_eq!(engine.check_invariants(), Ok(()));
+            (heard, now) = (engine.now().as_millis(), engine.now().as_millis());
+        }
+        while engine.poll_output().is_some() {}
+        engine.handle_timeout(at(heard + timeout - 1));
+        assert_eq!(engine.stats().sessions, 1, "{timeout}");
+        engine.handle_timeout(at(heard + 3 * timeout));
+        let closed = engine.poll_output().expect("the link ends");
+        assert!(
+            matches!(closed, presence_engine::Output::Close(close) if close.at == at(heard + timeout)),
+            "{closed:?} of {timeout}"
+        );
+        assert_eq!((engine.check_invariants(), engine.poll_timeout()), (Ok(()), None));
+    }
+}
+
+/// A session that ends while it is silent leaves nothing to the next one in its place.
+#[test]
+fn a_silence_ends_with_its_session() {
+    let long = 1 << 40;
+    let config = Config::builder().timeout(Timeout::Web, long).build();
+    let mut engine = Engine::<u64>::new(config.expect("the configuration is valid"));
+    let login = |engine: &mut Engine<u64>, now| {
+        let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
+        engine.login(at(now), &1, Platform::Web, device, kind).expect("there is room")
+    };
+    let silent = login(&mut engine, 0);
+    engine.handle_timeout(at(long / 2));
+    assert_eq!((engine.check_invariants(), engine.stats().sessions), (Ok(()), 1));
+    assert_eq!(engine.logout(at(long / 2), silent), Ok(()));
+    let next = login(&mut engine, long / 2);
+    assert_eq!(engine.check_invariants(), Ok(()));
+    engine.handle_timeout(at(long));
+    assert_eq!(engine.owner(next).map(|device| *device.user), Some(1));
+    engine.handle_timeout(at(long + long / 2 - 1));
+    assert!(engine.owner(next).is_some());
+    engine.handle_timeout(at(long + long / 2));
+    assert!(engine.owner(next).is_none());
+}
+
 /// TI-9: at the end of time a deadline comes if it can be represented, of each kind.
 #[test]
 fn deadlines_at_the_end_of_time() {

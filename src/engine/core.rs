@@ -12,6 +12,7 @@
 //! 4. A user of whom nothing is left is not kept, once [`Core::take_idle`] is drained.
 //! 5. Notes are within their limit, and only who is Online has a custom status.
 //! 6. No timer is popped before `due_from`.
+//! 7. The wheel is at the latest stamp, unless a call stopped before all was done that is due.
 
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -148,8 +149,18 @@ impl Core {
     /// Returns the user of a live session, which has been heard from (LV-1).
     #[inline]
     pub(super) fn hear(&mut self, now: Timestamp, session: SessionId) -> Option<UserSlot> {
-        let is_live = self.sessions.hear(session, now);
+        let is_live = self.sessions.hear(session, now) || self.hear_silent(now, session);
         is_live.then(|| self.sessions.user(session.slot()))
+    }
+
+    /// Hears one who was not heard for weeks, as hardly anybody is; tells whether it is one.
+    #[cold]
+    pub(super) fn hear_silent(&mut self, now: Timestamp, session: SessionId) -> bool {
+        let is_silent = self.sessions.hear_silent(session, now);
+        if is_silent {
+            self.arm_session(session);
+        }
+        is_silent
     }
 
     /// Returns when a live session ends if it is not heard from, and why: `None` if that moment
@@ -162,8 +173,8 @@ impl Core {
     /// Sees to it that the session's timer is popped in time.
     pub(super) fn arm_session(&mut self, session: SessionId) {
         if let Some((deadline, _)) = self.session_deadline(session) {
-            let timeout = Timeout::of_session(self.sessions.platform(session.slot()));
-            let deadline = look_by(deadline, self.config.timeout(timeout), self.wheel.now());
+            let again = self.wheel.now().checked_add(LOOK_AGAIN_MS).unwrap_or(deadline);
+            let deadline = deadline.min(again);
             self.arm(Owner::Session(session.slot()), deadline);
         }
     }
@@ -297,6 +308,10 @@ impl Core {
         if self.wheel.next().is_some_and(|next| next < self.due_from) {
             return Err("core 6: a timer is popped before `due_from`");
         }
+        let is_done = self.next_pop().is_none_or(|next| next > self.latest);
+        if is_done && self.wheel.now() != self.latest {
+            return Err("core 7: the wheel is not at the latest stamp");
+        }
         Ok(())
     }
 
@@ -341,16 +356,6 @@ impl Core {
             return Err("core 5: notes or custom status are not within their limits");
         }
         Ok(())
-    }
-}
-
-/// Returns when a session with that deadline is to be looked at, at the latest: one that may be
-/// silent for weeks before.
-#[inline]
-pub(super) fn look_by(deadline: Timestamp, timeout: u64, now: Timestamp) -> Timestamp {
-    match now.checked_add(LOOK_AGAIN_MS) {
-        Some(again) if timeout >= LOOK_AGAIN_MS => deadline.min(again),
-        _ => deadline,
     }
 }
 

@@ -126,15 +126,18 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         if !self.core.enter_early(now) {
             return self.heartbeat_late(now, session);
         }
-        if self.core.sessions.hear(session, now) { Ok(()) } else { Err(UnknownSession) }
+        if self.core.sessions.hear(session, now) {
+            return Ok(());
+        }
+        self.heartbeat_late(now, session)
     }
 
-    /// The same when timers may be due, or time goes back. Out of line, as a heartbeat that saves
-    /// registers for it takes a third longer.
+    /// The same when timers may be due, or time goes back, or the session has ended. Out of line,
+    /// as a heartbeat that saves registers for it takes a third longer.
     #[cold]
     fn heartbeat_late(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         let now = self.enter(now);
-        if self.core.sessions.hear(session, now) { Ok(()) } else { Err(UnknownSession) }
+        self.core.hear(now, session).map(|_| ()).ok_or(UnknownSession)
     }
 
     /// Records that all these sessions are alive, and returns how many of them are: the others have
@@ -149,7 +152,12 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// O(sessions), less for each than [`Engine::heartbeat`].
     pub fn heartbeats(&mut self, now: Timestamp, sessions: &[SessionId]) -> usize {
         let now = self.enter(now);
-        sessions.iter().filter(|&&session| self.core.sessions.hear(session, now)).count()
+        sessions
+            .iter()
+            .filter(|&&session| {
+                self.core.sessions.hear(session, now) || self.core.hear_silent(now, session)
+            })
+            .count()
     }
 
     /// Records that a mini program was put in the background: its link counts as broken after a

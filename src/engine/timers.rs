@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Timeout};
 use crate::devices::Devices;
-use crate::engine::core::{Core, look_by, session_deadline};
+use crate::engine::core::{Core, session_deadline};
 use crate::id::{DeviceSlot, UserSlot};
 use crate::output::{Action, CloseReason, Reason};
 use crate::platform::Platform;
@@ -33,11 +33,12 @@ impl Owners for Deadlines<'_> {
                 let session = self.sessions.in_slot(slot)?;
                 let Self { config, sessions, devices, .. } = self;
                 let timeout = config.timeout(Timeout::of_session(sessions.platform(slot)));
-                if timeout >= LOOK_AGAIN_MS {
-                    sessions.look_again(slot, now);
+                let mut again = None;
+                if timeout > LOOK_AGAIN_MS {
+                    again = sessions.look_again(slot, now);
                 }
                 let (at, _) = session_deadline(config, sessions, devices, session, now)?;
-                Some(look_by(at, timeout, now))
+                Some(again.map_or(at, |again| at.min(again)))
             }
             Owner::User(slot) => self.users.next_deadline(UserSlot(slot)),
         }
@@ -116,10 +117,7 @@ impl Core {
             }
             // What fires may arm something for the same moment, and then tells so here.
             self.due_from = Timestamp::MAX;
-            let Some(mut owner) = self.due.pop() else {
-                self.wheel.advance(self.latest);
-                break;
-            };
+            let Some(mut owner) = self.due.pop() else { break };
             loop {
                 budget = budget.saturating_sub(1 + self.fire(owner) as u64);
                 if budget == 0 || self.due_from <= self.due_at {
@@ -131,10 +129,15 @@ impl Core {
                 }
             }
         }
-        self.due_from = self.next_pop().unwrap_or(Timestamp::MAX);
+        let next = self.next_pop();
+        self.due_from = next.unwrap_or(Timestamp::MAX);
+        // Where the budget was just enough, too: whoever is heard from is so at the wheel's moment.
+        if next.is_none_or(|next| next > self.latest) {
+            self.wheel.advance(self.latest);
+        }
     }
 
-    fn next_pop(&self) -> Option<Timestamp> {
+    pub(super) fn next_pop(&self) -> Option<Timestamp> {
         if self.due.len() > 0 { Some(self.due_at) } else { self.wheel.next() }
     }
 
