@@ -5,8 +5,8 @@
 //! A bucket is 8 bytes: the moment at which it is full, in units of 1/`requests` ms. At a rate of n
 //! per w ms a token is w/n ms, which is w units, so every count is exact in integers. A user has
 //! three of them and the epoch of his rates, 32 bytes in all, from his first request until he
-//! leaves with full ones, or is forgotten. They lie in columns: a check that finds a token reads one
-//! of them, and the epochs only where a rate has ever been changed.
+//! leaves with full ones, or is forgotten. They lie in columns: a check reads a column of its own,
+//! and the epochs only where a rate has ever been changed.
 //!
 //! A moment that is too late for 63 bits, as a million requests a day in the year 10,000, is kept
 //! apart with its whole milliseconds and the fraction.

@@ -4,8 +4,8 @@
 mod common;
 
 use presence_engine::{
-    Config, ConfigBuilder, DeviceId, Engine, KickedAway, LoginKind, Platform, Policy, State,
-    Timeout, Timestamp,
+    Config, ConfigBuilder, DeviceId, Engine, KickedAway, LoginKind, Output, Platform, Policy,
+    State, Timeout, Timestamp,
 };
 
 use common::sim::{DAY, Sim, WEEK};
@@ -382,10 +382,8 @@ fn a_silence_of_weeks_ends_at_its_deadline() {
         assert_eq!(engine.stats().sessions, 1, "{timeout}");
         engine.handle_timeout(at(heard + 3 * timeout));
         let closed = engine.poll_output().expect("the link ends");
-        assert!(
-            matches!(closed, presence_engine::Output::Close(close) if close.at == at(heard + timeout)),
-            "{closed:?} of {timeout}"
-        );
+        let end = at(heard + timeout);
+        assert!(matches!(closed, Output::Close(close) if close.at == end), "{closed:?}");
         assert_eq!((engine.check_invariants(), engine.poll_timeout()), (Ok(()), None));
     }
 }

@@ -32,13 +32,17 @@ const BEYOND: &str = "#9aa4ae";
 pub fn draw(figures: &[Figure]) -> String {
     let by_floor = |figure: &Figure| {
         let value = figure.times_floor?.middle;
-        let colour = if figure.floor_max.is_some_and(|max| value > max) { MISSED } else { MET };
+        let colour = match figure.floor_max {
+            Some(max) if value > max && figure.is_floor_beyond() => BEYOND,
+            Some(max) if value > max => MISSED,
+            _ => MET,
+        };
         Some((value, figure.floor_max, colour))
     };
     let by_rival = |figure: &Figure| {
         let value = figure.times_rival?.middle;
         let colour = match figure.rival_min {
-            Some(min) if value < min && figure.is_beyond() => BEYOND,
+            Some(min) if value < min && figure.is_rival_beyond() => BEYOND,
             Some(min) if value < min => MISSED,
             _ => MET,
         };

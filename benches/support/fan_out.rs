@@ -4,9 +4,10 @@ use core::hint::black_box;
 
 use super::Random;
 use super::floors::{gather, gather_present, gather_spans};
+use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{CHECK, DEVICES, RivalWorld, World};
+use super::world::{CHECK, DEVICES, RivalWorld, World, custom};
 
 /// How many watchers a round visits, about.
 const VISITED: usize = 1_000_000;
@@ -79,7 +80,7 @@ pub struct Crowds {
     is_mixed: bool,
     told: Vec<u64>,
     /// How many were asked, by size and contender.
-    asked: Vec<[usize; 3]>,
+    asked: Vec<[usize; 4]>,
 }
 
 impl Crowds {
@@ -114,7 +115,7 @@ impl Crowds {
             }
         }
         let table = (1..=users as u64).collect();
-        let (told, at, is_mixed, asked) = (Vec::new(), 0, false, vec![[0; 3]; sizes.len()]);
+        let (told, at, is_mixed, asked) = (Vec::new(), 0, false, vec![[0; 4]; sizes.len()]);
         let mut scene = Self { world, rival, table, crowds, at, is_mixed, told, asked };
         scene.check();
         scene
@@ -189,6 +190,7 @@ impl Scene for Crowds {
                     }
                 })
             }
+            Contender::Least => return None,
         })
     }
 }
@@ -204,8 +206,9 @@ struct Scattered {
     targets: Vec<u32>,
     in_round: usize,
     /// How many were asked, by each contender.
-    asked: [usize; 3],
+    asked: [usize; 4],
     told: Vec<u64>,
+    least: Least,
 }
 
 impl Scattered {
@@ -232,14 +235,17 @@ impl Scattered {
         assert_eq!(rival.change_status(session, CHECK), 1 + watchers);
         let table = (1..=users as u64).collect();
         let in_round = (targets.len() / 10).max(1);
-        let (asked, told) = ([0; 3], Vec::new());
-        Self { world, rival, table, lists, targets, in_round, asked, told }
+        let (asked, told) = ([0; 4], Vec::new());
+        let known = targets.iter().map(|&target| (target, &lists[target as usize][..]));
+        let mut least = Least::new(users, known);
+        assert_eq!(least.set_status(1, least.session(targets[0]), "a"), watchers);
+        Self { world, rival, table, lists, targets, in_round, asked, told, least }
     }
 }
 
 impl Scene for Scattered {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, rival, table, lists, targets, told, .. } = self;
+        let Self { world, rival, table, lists, targets, told, least, .. } = self;
         let first = self.asked[contender as usize];
         self.asked[contender as usize] += self.in_round;
         let units = self.in_round * lists[targets[0] as usize].len();
@@ -260,6 +266,12 @@ impl Scene for Scattered {
             Contender::Rival => timed(units, || {
                 for (target, lap) in asked {
                     black_box(rival.change_status(rival.sessions[target], lap));
+                }
+            }),
+            Contender::Least => timed(units, || {
+                for (target, lap) in asked {
+                    let session = least.session(target as u32);
+                    black_box(least.set_status(lap as u64, session, custom(lap)));
                 }
             }),
         })
@@ -333,6 +345,7 @@ impl Scene for Spans {
                     black_box(rival.change_status(rival.sessions[target], nth));
                 }
             }),
+            Contender::Least => return None,
         })
     }
 }

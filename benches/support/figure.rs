@@ -13,6 +13,9 @@ pub struct Figure {
     pub floor_max: Option<f64>,
     pub times_rival: Option<Spread>,
     pub rival_min: Option<f64>,
+    /// The least program's time by the floor's, and the rival's by that of the least program.
+    pub least_floors: Option<f64>,
+    pub least_rivals: Option<f64>,
     /// What is bounded by itself: its value, the bound, and the unit.
     pub absolute: Option<(f64, f64, &'static str)>,
 }
@@ -27,6 +30,8 @@ impl Figure {
             floor_max: bounds.floor_max,
             times_rival: measured.times_rival,
             rival_min: bounds.rival_min,
+            least_floors: measured.least_floors.map(|times| times.middle),
+            least_rivals: measured.least_rivals.map(|times| times.middle),
             absolute,
         }
     }
@@ -47,18 +52,35 @@ impl Figure {
         by_floor && by_rival && self.absolute.is_none_or(|(value, max, _)| value <= max)
     }
 
-    /// Whether the floor itself misses the ratio to the rival, in the same run: then every program
-    /// does.
-    pub fn is_beyond(&self) -> bool {
+    /// Whether the floor itself, or the least program, misses the ratio to the rival, in the same
+    /// run: then every program does.
+    pub fn is_rival_beyond(&self) -> bool {
         let ratios = self.times_floor.zip(self.times_rival);
         let by_floor = ratios.map(|(floor, rival)| floor.middle * rival.middle);
-        by_floor.zip(self.rival_min).is_some_and(|(ratio, min)| ratio < min)
+        let best = [by_floor, self.least_rivals].into_iter().flatten().reduce(f64::min);
+        best.zip(self.rival_min).is_some_and(|(ratio, min)| ratio < min)
     }
 
-    /// Whether all that is demanded is there, but for what is beyond the floor itself.
+    /// Whether the least program misses the ratio to the floor.
+    pub fn is_floor_beyond(&self) -> bool {
+        self.least_floors.zip(self.floor_max).is_some_and(|(ratio, max)| ratio > max)
+    }
+
+    /// Whether all that is demanded is there, but for what is beyond floor or least program.
     pub fn is_met_within_reach(&self) -> bool {
-        let rival_min = self.rival_min.filter(|_| !self.is_beyond());
-        Self { rival_min, ..self.clone() }.is_met()
+        let rival_min = self.rival_min.filter(|_| !self.is_rival_beyond());
+        let floor_max = self.floor_max.filter(|_| !self.is_floor_beyond());
+        Self { rival_min, floor_max, ..self.clone() }.is_met()
+    }
+
+    /// What the least program does: times the floor, and ahead of the rival.
+    pub fn least_cell(&self) -> String {
+        let [floors, rivals] = [self.least_floors, self.least_rivals]
+            .map(|value| value.map_or_else(|| "–".to_owned(), short));
+        match (self.least_floors, self.least_rivals) {
+            (None, None) => "–".to_owned(),
+            _ => format!("{floors}/{rivals}"),
+        }
     }
 
     /// What stands in the floor's column: the ratio, or the value that is bounded by itself.

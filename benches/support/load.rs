@@ -319,6 +319,7 @@ impl Scene for Load {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
         let (sample, told) = match contender {
             Contender::Floor => return Some(self.day.floor()),
+            Contender::Least => return None,
             Contender::Engine => self.day.engine(),
             Contender::Rival => self.day.rival(),
         };

@@ -75,6 +75,11 @@ pub struct Measured {
     pub times_floor: Option<Spread>,
     /// The rival's time by the engine's.
     pub times_rival: Option<Spread>,
+    pub least: Option<Spread>,
+    /// The least program's time by the floor's.
+    pub least_floors: Option<Spread>,
+    /// The rival's time by the least program's.
+    pub least_rivals: Option<Spread>,
 }
 
 /// Measures a scene. A first round of floor and engine, which warms caches and branch predictors,
@@ -82,15 +87,20 @@ pub struct Measured {
 pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
     let [mut floors, mut engines, mut rivals, mut times_floor, mut times_rival] =
         [const { Vec::new() }; 5];
+    let [mut leasts, mut least_floors, mut least_rivals] = [const { Vec::new() }; 3];
     let warm_up = usize::from(rounds.count > 3);
     for round in 0..rounds.count + warm_up {
         let floor = scene.round(Contender::Floor).map(Sample::nanos);
         let Some(engine) = scene.round(Contender::Engine).map(Sample::nanos) else { break };
         let has_rival = (warm_up..rounds.with_rival + warm_up).contains(&round);
         let rival = has_rival.then(|| scene.round(Contender::Rival).map(Sample::nanos)).flatten();
+        let least = scene.round(Contender::Least).map(Sample::nanos);
         if round < warm_up {
             continue;
         }
+        leasts.extend(least);
+        least_floors.extend(least.zip(floor).map(|(least, floor)| least / floor));
+        least_rivals.extend(least.zip(rival).map(|(least, rival)| rival / least));
         engines.push(engine);
         floors.extend(floor);
         rivals.extend(rival);
@@ -103,5 +113,8 @@ pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
         rival: Spread::of(rivals),
         times_floor: Spread::of(times_floor),
         times_rival: Spread::of(times_rival),
+        least: Spread::of(leasts),
+        least_floors: Spread::of(least_floors),
+        least_rivals: Spread::of(least_rivals),
     }
 }

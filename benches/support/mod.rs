@@ -13,6 +13,7 @@ pub mod figure;
 pub mod floors;
 pub mod growth;
 pub mod harness;
+pub mod least;
 pub mod load;
 pub mod measure;
 pub mod memory;

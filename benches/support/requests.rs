@@ -137,7 +137,7 @@ pub struct Subscriptions {
     names: Names,
     added: Vec<Vec<u64>>,
     removed: Vec<Vec<u64>>,
-    rounds: [usize; 3],
+    rounds: [usize; 4],
     is_undoing: bool,
 }
 
@@ -163,7 +163,7 @@ impl Subscriptions {
             lists.iter().map(|list| list.iter().map(|&user| user.into()).collect()).collect()
         };
         let (added, removed) = (ids(&names.added), ids(&names.removed));
-        let (rounds, is_undoing) = ([0; 3], false);
+        let (rounds, is_undoing) = ([0; 4], false);
         let mut scene = Self { world, rival, edges, names, added, removed, rounds, is_undoing };
         for part in 0..PARTS {
             scene.ask_engine(part);
@@ -248,6 +248,7 @@ impl Scene for Subscriptions {
                 let done = self.ask_engine(part);
                 Some(if self.is_undoing { undone } else { done })
             }
+            Contender::Least => None,
             Contender::Rival => {
                 let undone = self.take_back_from_rival(part)?;
                 let done = self.ask_rival(part)?;
@@ -266,7 +267,7 @@ struct Texts {
     names: Names,
     added: Vec<Vec<String>>,
     removed: Vec<Vec<String>>,
-    rounds: [usize; 3],
+    rounds: [usize; 4],
     is_undoing: bool,
 }
 
@@ -290,7 +291,7 @@ impl Texts {
             lists.iter().map(|list| list.iter().map(|&user| id(user)).collect()).collect()
         };
         let (added, removed) = (ids(&names.added), ids(&names.removed));
-        let (rounds, is_undoing) = ([0; 3], false);
+        let (rounds, is_undoing) = ([0; 4], false);
         let mut scene =
             Self { engine, now, sessions, naive, names, added, removed, rounds, is_undoing };
         for part in 0..PARTS {
@@ -336,7 +337,7 @@ impl Scene for Texts {
         let part = self.rounds[contender as usize];
         self.rounds[contender as usize] += 1;
         let [undone, done] = match contender {
-            Contender::Floor => return None,
+            Contender::Floor | Contender::Least => return None,
             Contender::Engine => [true, false].map(|undo| self.ask_engine(part, undo)),
             Contender::Rival => [true, false].map(|undo| self.ask_naive(part, undo)),
         };
@@ -353,7 +354,7 @@ struct Renewals {
     lists: Vec<IndexSet<u32, RandomState>>,
     table: Vec<u64>,
     slots: Vec<u32>,
-    rounds: [usize; 3],
+    rounds: [usize; 4],
 }
 
 impl Renewals {
@@ -375,7 +376,7 @@ impl Renewals {
         assert_eq!(world.engine.stats().edges, edges);
         let lists = names.added.iter().map(|list| list.iter().copied().collect()).collect();
         let (table, slots) = (vec![0; scale.users], Random::new(5).shuffled(scale.users));
-        Self { world, names, renewed, lists, table, slots, rounds: [0; 3] }
+        Self { world, names, renewed, lists, table, slots, rounds: [0; 4] }
     }
 }
 
@@ -403,6 +404,7 @@ impl Scene for Renewals {
                     }
                 }
             }),
+            Contender::Least => return None,
         })
     }
 }
@@ -457,7 +459,7 @@ impl Scene for Checks {
                     black_box(buckets.take(slot, *api, now, rates).is_ok());
                 }
             }),
-            Contender::Rival => return None,
+            Contender::Rival | Contender::Least => return None,
         })
     }
 }
@@ -527,7 +529,7 @@ impl Scene for CheckedRequests {
                 let elapsed = with.elapsed.saturating_sub(without.elapsed);
                 Sample { elapsed, ..with }
             }
-            Contender::Rival => return None,
+            Contender::Rival | Contender::Least => return None,
         })
     }
 }

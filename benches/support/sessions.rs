@@ -6,6 +6,7 @@ use presence_engine::{SessionId, Timestamp};
 
 use super::Random;
 use super::floors::{gather, timed_stores};
+use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{RivalWorld, World};
@@ -44,6 +45,9 @@ pub struct Heartbeats {
     sessions: Vec<SessionId>,
     /// The rival's, for an eighth of the users.
     numbers: Vec<u64>,
+    least: Least,
+    /// Those of the least program, in the same order.
+    words: Vec<u64>,
     is_batched: bool,
 }
 
@@ -60,13 +64,16 @@ impl Heartbeats {
         });
         let numbers = numbers.collect();
         let (table, is_batched) = (vec![0; users], false);
-        Self { world, rival, table, slots, sessions, numbers, is_batched }
+        let mut least = Least::new(users, core::iter::empty());
+        let words: Vec<_> = slots.iter().map(|&user| least.session(user)).collect();
+        assert!(words.iter().all(|&session| least.heartbeat(1, session)));
+        Self { world, rival, table, slots, sessions, numbers, least, words, is_batched }
     }
 }
 
 impl Scene for Heartbeats {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, table, slots, sessions, numbers, .. } = self;
+        let Self { world, table, slots, sessions, numbers, least, words, .. } = self;
         world.now = Timestamp::from_millis(world.now.as_millis() + 1);
         let now = world.now;
         Some(match contender {
@@ -89,6 +96,11 @@ impl Scene for Heartbeats {
                     }
                 })
             }
+            Contender::Least => timed(words.len(), || {
+                for &session in words.iter() {
+                    black_box(least.heartbeat(now.as_millis(), session));
+                }
+            }),
         })
     }
 }
@@ -133,7 +145,8 @@ pub struct Returns {
     told: Vec<u64>,
     in_round: usize,
     /// How many returned, by each contender.
-    returned: [usize; 3],
+    returned: [usize; 4],
+    least: Least,
 }
 
 impl Returns {
@@ -155,14 +168,18 @@ impl Returns {
             assert_eq!(rival.log_in_again(community.members[0]), 2 * edges + 1);
         }
         let table = (1..=users as u64).collect();
-        let (told, in_round, returned) = (Vec::new(), members / 10, [0; 3]);
-        Self { world, rival, community, table, told, in_round, returned }
+        let (told, in_round, returned) = (Vec::new(), members / 10, [0; 4]);
+        let watchers = community.watchers.iter().map(Vec::as_slice);
+        let mut least = Least::new(users, community.members.iter().copied().zip(watchers));
+        let first = community.members[0];
+        assert_eq!(least.log_in_again(1, least.session(first), first.into()), 2 * edges);
+        Self { world, rival, community, table, told, in_round, returned, least }
     }
 }
 
 impl Scene for Returns {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, community, told, .. } = self;
+        let Self { world, community, told, least, .. } = self;
         let Community { members: numbers, watchers, .. } = &*community;
         let in_round =
             if contender == Contender::Rival { self.in_round / 4 } else { self.in_round };
@@ -192,6 +209,12 @@ impl Scene for Returns {
                     }
                 })
             }
+            Contender::Least => timed(in_round, || {
+                for member in members {
+                    let user = numbers[member];
+                    black_box(least.log_in_again(1, least.session(user), user.into()));
+                }
+            }),
         })
     }
 }

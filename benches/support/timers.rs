@@ -11,6 +11,7 @@ use presence_engine::{
 
 use super::Random;
 use super::floors::expire;
+use super::least::Least;
 use super::measure::{Sample, timed};
 use super::rival::{Rival, Rules};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
@@ -108,6 +109,7 @@ struct Expiry {
     engine: Engine<u64, FixedState>,
     rival: Option<Rival>,
     wheel: Wheel,
+    least: Option<Least>,
     longest: Duration,
 }
 
@@ -115,7 +117,8 @@ impl Expiry {
     fn new(users: usize, spread_ms: u64, accounts: Accounts, has_rival: bool) -> Self {
         let (engine, _) = full(users, spread_ms, accounts);
         let rival = has_rival.then(|| full_rival(users, spread_ms));
-        Self { engine, rival, wheel: Wheel::new(users), longest: Duration::ZERO }
+        let least = has_rival.then(|| Least::new(users, core::iter::empty()));
+        Self { engine, rival, wheel: Wheel::new(users), least, longest: Duration::ZERO }
     }
 
     fn users(&self) -> usize {
@@ -146,6 +149,17 @@ impl Expiry {
         sample
     }
 
+    fn expire_least(&mut self) -> Option<Sample> {
+        let Self { least, wheel: Wheel { buckets, deadlines }, .. } = self;
+        let least = least.as_mut()?;
+        least.begin_anew();
+        let mut outputs = 0;
+        let end = deadlines.len() as u64;
+        let sample = timed(deadlines.len(), || outputs = least.expire(buckets, deadlines, end));
+        assert_eq!(outputs, 3 * deadlines.len());
+        Some(sample)
+    }
+
     /// The rival has no bound of work; it is called in steps, so that its news do not pile up.
     fn expire_rival(&self) -> Option<Sample> {
         let mut rival = self.rival.clone()?;
@@ -167,6 +181,7 @@ impl Scene for Expiry {
             Contender::Floor => self.wheel.round(),
             Contender::Engine => self.expire(),
             Contender::Rival => self.expire_rival()?,
+            Contender::Least => self.expire_least()?,
         })
     }
 }
@@ -224,7 +239,7 @@ impl Scene for Rearming {
         match contender {
             Contender::Floor => Some(self.wheel.round()),
             Contender::Engine => Some(Self::round(self)),
-            Contender::Rival => None,
+            Contender::Rival | Contender::Least => None,
         }
     }
 }

@@ -234,7 +234,7 @@ impl RivalWorld {
 pub const CHECK: usize = usize::MAX;
 
 /// A custom status that differs from those of the numbers beside it.
-fn custom(nth: usize) -> &'static str {
+pub fn custom(nth: usize) -> &'static str {
     match nth {
         CHECK => "checked",
         _ if nth % 2 == 0 => "a",

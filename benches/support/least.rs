@@ -1,0 +1,208 @@
+//! The least program: what any program does that is called one input at a time, as an engine is,
+//! and hands out what others must hear, in tables as compact as can be.
+//!
+//! A floor is a loop of few instructions, of which the processor has many turns under way at once.
+//! A call is not: whatever it does, the next one begins when it has been handed out. So this is
+//! beside the floors, for measures that are of many short calls: it checks a session's generation,
+//! notes that it was heard, keeps a status, finds a user by his id, gathers the sessions to tell,
+//! and writes outputs down and takes them out. It knows no policies, limits, tiers, switches,
+//! registrations, timers or forgetting, nobody has two sessions, and nothing is checked but that.
+
+use core::hint::black_box;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::floors::gather;
+
+/// A session as one word: the generation above the slot.
+type Session = u64;
+
+#[derive(Clone, Copy)]
+struct Record {
+    heard: u32,
+    generation: u32,
+}
+
+/// Where a user's watchers are.
+#[derive(Clone, Copy, Default)]
+struct List {
+    start: u32,
+    len: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Close,
+    Event,
+    Status,
+}
+
+#[derive(Clone, Copy)]
+struct Output {
+    at: u64,
+    user: u32,
+    told: u32,
+    kind: Kind,
+}
+
+/// All users have one session each; a user's number, slot and session's slot are the same.
+pub struct Least {
+    records: Vec<Record>,
+    /// The session of each user; 0 if he has none.
+    cells: Vec<Session>,
+    lists: Vec<List>,
+    watchers: Vec<u32>,
+    /// Where each user's status is, for those who have one.
+    statuses: Vec<[u8; 16]>,
+    devices: Vec<[u8; 16]>,
+    ids: Vec<u64>,
+    by_id: HashMap<u64, u32, RandomState>,
+    told: Vec<Session>,
+    outputs: Vec<Output>,
+}
+
+impl Least {
+    /// Users who are online, with the watchers of each.
+    pub fn new<'a>(users: usize, lists: impl Iterator<Item = (u32, &'a [u32])>) -> Self {
+        let mut least = Self {
+            records: vec![Record { heard: 0, generation: 1 }; users],
+            cells: (0..users as u64).map(|user| 1 << 32 | user).collect(),
+            lists: vec![List::default(); users],
+            watchers: Vec::new(),
+            statuses: vec![[0; 16]; users],
+            devices: vec![[b'w'; 16]; users],
+            ids: (0..users as u64).collect(),
+            by_id: (0..users as u64).map(|user| (user, user as u32)).collect(),
+            told: Vec::new(),
+            outputs: Vec::new(),
+        };
+        for (user, watchers) in lists {
+            let (start, len) = (least.watchers.len() as u32, watchers.len() as u32);
+            least.lists[user as usize] = List { start, len };
+            least.watchers.extend_from_slice(watchers);
+        }
+        least
+    }
+
+    pub fn session(&self, user: u32) -> Session {
+        self.cells[user as usize]
+    }
+
+    /// Records that a session is alive.
+    #[inline]
+    pub fn heartbeat(&mut self, now: u64, session: Session) -> bool {
+        let Some(record) = self.records.get_mut(session as u32 as usize) else { return false };
+        let is_live = record.generation == (session >> 32) as u32;
+        if is_live {
+            record.heard = now as u32;
+        }
+        is_live
+    }
+
+    /// Sets a status, tells everybody who watches, and returns how many sessions are told.
+    #[inline(never)]
+    pub fn set_status(&mut self, now: u64, session: Session, status: &str) -> usize {
+        if !self.heartbeat(now, session) {
+            return 0;
+        }
+        let user = session as u32;
+        let mut text = [0; 16];
+        text[..status.len()].copy_from_slice(status.as_bytes());
+        self.statuses[user as usize] = text;
+        self.note(now, user, Kind::Event);
+        self.tell(now, user);
+        self.drain()
+    }
+
+    /// Logs a session out and its user in again, and returns how many sessions are told.
+    pub fn log_in_again(&mut self, now: u64, session: Session, id: u64) -> usize {
+        self.log_out(now, session) + self.log_in(now, id)
+    }
+
+    #[inline(never)]
+    fn log_out(&mut self, now: u64, session: Session) -> usize {
+        if !self.heartbeat(now, session) {
+            return 0;
+        }
+        self.end(now, session as u32);
+        self.drain()
+    }
+
+    #[inline(never)]
+    fn log_in(&mut self, now: u64, id: u64) -> usize {
+        let Some(&user) = self.by_id.get(&id) else { return 0 };
+        self.devices[user as usize] = [b'x'; 16];
+        let record = &mut self.records[user as usize];
+        *record = Record { heard: now as u32, generation: record.generation + 1 };
+        self.cells[user as usize] = u64::from(record.generation) << 32 | u64::from(user);
+        self.note(now, user, Kind::Event);
+        self.tell(now, user);
+        self.drain()
+    }
+
+    /// Ends the sessions of a wheel's buckets that are due, and returns how many outputs that gave.
+    pub fn expire(&mut self, buckets: &[Vec<u32>], deadlines: &[u64], now: u64) -> usize {
+        let mut count = 0;
+        for bucket in buckets {
+            for &user in bucket {
+                if deadlines[user as usize] <= now {
+                    self.note(now, user, Kind::Close);
+                    self.end(now, user);
+                }
+            }
+            count += self.outputs.len();
+            self.drain();
+        }
+        count
+    }
+
+    /// Has everybody online again.
+    pub fn begin_anew(&mut self) {
+        for (user, record) in (0..).zip(&mut self.records) {
+            record.generation += 1;
+            self.cells[user] = u64::from(record.generation) << 32 | user as u64;
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, now: u64, user: u32) {
+        self.records[user as usize].generation += 1;
+        self.cells[user as usize] = 0;
+        self.note(now, user, Kind::Event);
+        self.tell(now, user);
+    }
+
+    #[inline]
+    fn note(&mut self, at: u64, user: u32, kind: Kind) {
+        self.outputs.push(Output { at, user, told: 0, kind });
+    }
+
+    #[inline]
+    fn tell(&mut self, at: u64, user: u32) {
+        let List { start, len } = self.lists[user as usize];
+        if len > 0 {
+            let watchers = &self.watchers[start as usize..][..len as usize];
+            gather(&self.cells, watchers, &mut self.told);
+        }
+        self.outputs.push(Output { at, user, told: len, kind: Kind::Status });
+    }
+
+    /// Takes all outputs, each with the id of its user and the name of his device or his status,
+    /// and returns how many sessions they tell.
+    #[inline]
+    fn drain(&mut self) -> usize {
+        let mut told = 0;
+        for output in &self.outputs {
+            let user = output.user as usize;
+            black_box((&self.ids[user], output.at));
+            match output.kind {
+                Kind::Close | Kind::Event => drop(black_box(self.devices[user][0])),
+                Kind::Status => told += black_box(&self.told[..output.told as usize]).len(),
+            }
+        }
+        self.outputs.clear();
+        self.told.clear();
+        told
+    }
+}
