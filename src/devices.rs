@@ -203,6 +203,12 @@ impl Devices {
         &self.records[slot.index()]
     }
 
+    /// Reads something of a device.
+    #[inline]
+    pub(crate) fn call_for(&self, slot: DeviceSlot) -> u32 {
+        self.records.get(slot.index()).map_or(0, |device| device.next.0)
+    }
+
     /// Returns how many devices are in a list.
     pub(crate) fn len(&self) -> usize {
         self.records.len() - self.free.len() - self.retired.len()

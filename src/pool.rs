@@ -42,6 +42,11 @@ impl<T: Default> Pool<T> {
     }
 
     #[inline]
+    pub(crate) fn find(&self, number: u32) -> Option<&T> {
+        self.items.get(number as usize)
+    }
+
+    #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut T {
         &mut self.items[number as usize]
     }

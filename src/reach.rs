@@ -48,6 +48,12 @@ impl Reach {
         }
     }
 
+    /// Reads something of the user's cell.
+    #[inline]
+    pub(crate) fn call_for(&self, user: UserSlot) -> u32 {
+        self.cells.get(user.index()).map_or(0, |cell| cell.slot())
+    }
+
     /// Adds a session, as the newest.
     pub(crate) fn add(&mut self, user: UserSlot, session: SessionId) {
         let cell = self.cells[user.index()];

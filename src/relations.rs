@@ -426,6 +426,14 @@ impl Relations {
         }
     }
 
+    /// Reads something of where the user's lists are, and of his first watchers.
+    #[inline]
+    pub(crate) fn call_for_watchers(&self, user: UserSlot) -> u32 {
+        let ends = self.ends.get(user.index());
+        let first = ends.and_then(|ends| self.edges.entries(&ends.watchers).first());
+        first.copied().unwrap_or(0)
+    }
+
     /// Reads where the targets' lists of watchers are, and then how long they are and who is the
     /// last, so that all of that is on its way to the caches while the first is worked on.
     fn call_for_ends(&self, targets: &[UserSlot]) {

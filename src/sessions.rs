@@ -193,6 +193,12 @@ impl Sessions {
         true
     }
 
+    /// Returns the device of the session in a slot, if there is one.
+    #[inline]
+    pub(crate) fn call_for_link(&self, slot: u32) -> DeviceSlot {
+        self.links.get(slot as usize).map_or(DeviceSlot::NONE, |link| link.device)
+    }
+
     /// Returns the device of a live session.
     #[inline]
     pub(crate) fn device(&self, session: SessionId) -> Option<DeviceSlot> {

@@ -151,6 +151,14 @@ impl Users {
         record.buckets = User::NUMBER;
     }
 
+    /// Reads something of the user's record and extras.
+    #[inline]
+    pub(crate) fn call_for(&self, user: UserSlot) -> u32 {
+        let Some(record) = self.records.get(user.index()) else { return 0 };
+        let number = record.extras & User::NUMBER;
+        self.extras.find(number).map_or(0, |extras| u32::from(extras.custom.is_empty()))
+    }
+
     /// Forgets a user who has no devices.
     pub(crate) fn forget(&mut self, user: UserSlot) {
         self.erase(user);

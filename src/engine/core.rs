@@ -163,6 +163,19 @@ impl Core {
         is_silent
     }
 
+    /// Reads one thing of each line that a change of state will need of the user with the number of
+    /// a session's slot, as the only one of a user mostly has it. They are on their way to the
+    /// caches together then, and each of them is waited for while the others come.
+    #[inline]
+    pub(super) fn call_for(&self, slot: u32) {
+        let user = UserSlot(slot);
+        let read = self.users.call_for(user)
+            ^ self.relations.call_for_watchers(user)
+            ^ self.reach.call_for(user)
+            ^ self.devices.call_for(self.sessions.call_for_link(slot));
+        core::hint::black_box(read);
+    }
+
     /// Returns when a live session ends if it is not heard from, and why: `None` if that moment
     /// cannot be represented (LV-2, LV-3).
     pub(super) fn session_deadline(&self, session: SessionId) -> Option<(Timestamp, CloseReason)> {

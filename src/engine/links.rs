@@ -56,7 +56,10 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
                 self.forget_idle();
                 return Err(LoginError::KickedOffline);
             }
-            Some(known) => known,
+            Some(known) => {
+                self.core.call_for(known.0);
+                known
+            }
             None => self.admit(user)?,
         };
         Ok(self.core.login(now, user, platform, device))
@@ -228,6 +231,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         reason: Reason,
     ) -> Result<(), UnknownSession> {
         let now = self.enter(now);
+        self.core.call_for(session.slot());
         let user = self.core.hear(now, session).ok_or(UnknownSession)?;
         self.core.end_link(now, user, session, None, action, reason);
         self.forget_idle();

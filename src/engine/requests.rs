@@ -43,6 +43,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         custom: &str,
     ) -> Result<(), SetStatusError> {
         let now = self.enter(now);
+        self.core.call_for(session.slot());
         self.core.set_status(now, session, custom)
     }
 
