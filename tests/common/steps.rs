@@ -290,7 +290,8 @@ impl<'a> Teller<'a> {
             Wait::Note => self.noted_at().saturating_add(WEEK).max(now),
             Wait::BeforeNote => self.noted_at().saturating_add(WEEK - 1).max(now),
             Wait::Far(by) => {
-                now.saturating_add([300, 2_000, 10_000, WEEK, 1 << 62][usize::from(by % 5)])
+                let far = [300, 2_000, 10_000, WEEK, 1 << 62, 1 << 31, (1 << 32) - 1, 1 << 32];
+                now.saturating_add(far[usize::from(by % 8)])
             }
             Wait::Back(ms) => now.saturating_sub(u64::from(ms) + 1),
         }
@@ -556,8 +557,14 @@ fn policy(number: u8, groups: [u8; 7]) -> Policy {
 
 fn rate(requests: u8, per_ms: u8) -> Rate {
     // Half of the rates hinder nobody for long.
-    let per_ms = if per_ms < 128 { 1 } else { per_ms % 40 + 1 };
-    Rate::new(u64::from(requests % 4) + 1, u64::from(per_ms))
+    let per_ms = match per_ms {
+        0..=127 => 1,
+        // So long, and so many, that moments do not fit 64 bits.
+        255 => 1 << 52,
+        _ => u64::from(per_ms % 40) + 1,
+    };
+    let requests = if requests == 255 { 3 << 50 } else { u64::from(requests % 4) + 1 };
+    Rate::new(requests, per_ms)
 }
 
 fn timeout(number: u8) -> u64 {
@@ -567,7 +574,9 @@ fn timeout(number: u8) -> u64 {
         80..=99 => u64::from(number) * 2 + 1,
         100..=159 => u64::from(number - 99) * 50,
         160..=219 => u64::from(number - 159) * 1_000,
-        220..=239 => WEEK,
+        220..=231 => WEEK,
+        // So long that half of a moment does not tell when somebody was heard.
+        232..=239 => 5 << 30,
         240..=247 => 1 << 62,
         248.. => u64::MAX,
     }
