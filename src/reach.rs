@@ -26,7 +26,10 @@ const GROUP_LEN: usize = 3;
 const VACANT: SessionId = SessionId::marker(0, 2);
 const GROUP_TAG: u32 = 4;
 
-/// How many watchers are gathered at a time: enough that what a window costs by itself does not
+/// How many watchers are gathered before those before them are looked over.
+const STEP: usize = 512;
+
+/// How many watchers are gathered at a time where not all are alike: enough that what a window costs by itself does not
 /// count, few enough that it is still in the nearest cache when it is looked over.
 const WINDOW: usize = 2_048;
 
@@ -103,30 +106,61 @@ impl Reach {
     /// Appends the sessions of all users whom the entries name to `told`: an entry's user is its
     /// bits under `mask`, and one without any bit of `kinds` is passed over.
     ///
-    /// A window of many is first gathered as if everybody counted and had one session, which is the
-    /// rule; only if that proves wrong is it compacted in place.
+    /// They are gathered as if everybody counted and had one session, which is the rule. Each step
+    /// is looked over after the next one is begun: what it reads has arrived by then, and what waits
+    /// for cells is not held up. Only where the rule does not hold goes another way.
     #[inline]
     pub(crate) fn gather(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
-        let cells = &self.cells[..];
         if entries.len() <= FEW {
             return self.gather_few(entries, mask, kinds, told);
         }
+        let start = told.len();
+        told.reserve(entries.len());
+        let mut steps = entries.chunks(STEP);
+        let mut before: &[u32] = &[];
+        let mut seen = 0;
+        loop {
+            let step = steps.next().unwrap_or(&[]);
+            self.append_cells(step, mask, told);
+            let arrived = &told[start + seen..][..before.len()];
+            if !is_uniform(before, kinds, arrived) {
+                told.truncate(start + seen);
+                return self.gather_mixed(&entries[seen..], mask, kinds, told);
+            }
+            if step.is_empty() {
+                return;
+            }
+            seen += before.len();
+            before = step;
+        }
+    }
+
+    /// Appends the cells of all users whom the entries name.
+    #[inline]
+    fn append_cells(&self, entries: &[u32], mask: u32, told: &mut Vec<SessionId>) {
+        let cells = &self.cells[..];
+        // Every entry has a cell: a default instead of a panic keeps the loop short.
+        let cell = |&entry: &u32| cells.get((entry & mask) as usize).copied();
+        told.extend(entries.iter().map(|entry| cell(entry).unwrap_or(VACANT)));
+    }
+
+    /// Does the same where some do not count, have no session or several: a window is gathered, and
+    /// compacted in place.
+    #[inline(never)]
+    fn gather_mixed(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
         for window in entries.chunks(WINDOW) {
             let start = told.len();
-            // Every entry has a cell: a default instead of a panic keeps the loop short.
-            let cell = |&entry: &u32| cells.get((entry & mask) as usize).copied();
-            told.extend(window.iter().map(|entry| cell(entry).unwrap_or(VACANT)));
+            self.append_cells(window, mask, told);
             // Apart from the gathering: what waits for a cell there keeps others from being asked
             // for.
             let all_kinds = window.iter().fold(kinds, |all, &entry| all & entry);
-            let all_bits = told[start..].iter().fold(1, |all, cell| all & cell.to_bits());
             if all_kinds != kinds {
                 // A loop without a branch.
                 for (cell, &entry) in told[start..].iter_mut().zip(window) {
                     *cell = if entry & kinds != 0 { *cell } else { VACANT };
                 }
             }
-            if all_kinds != kinds || all_bits == 0 {
+            if all_kinds != kinds || !is_uniform(&[], 0, &told[start..]) {
                 self.compact(start, told);
             }
         }
@@ -215,6 +249,14 @@ impl Reach {
         }
         Ok(())
     }
+}
+
+/// Returns whether all entries are of all `kinds`, and all cells those of users with one session.
+#[inline]
+fn is_uniform(entries: &[u32], kinds: u32, cells: &[SessionId]) -> bool {
+    let all_kinds = entries.iter().fold(kinds, |all, &entry| all & entry);
+    let all_bits = cells.iter().fold(1, |all, cell| all & cell.to_bits());
+    (all_kinds == kinds) & (all_bits != 0)
 }
 
 #[cfg(test)]
