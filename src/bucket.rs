@@ -219,13 +219,12 @@ impl Buckets {
         let bucket = &mut self.full_at[api as usize][number as usize];
         // With one token less a bucket is full a token's time later.
         let start = at.max(*bucket);
+        debug_assert!(start <= SHORT_MAX, "what is late was made so by a later `now`");
         if start - at <= slack {
             *bucket = start + per_ms;
             Ok(())
-        } else if start != LATE {
-            Err((start - at - slack).div_ceil(requests))
         } else {
-            self.take_late(number, api, now, pace)
+            Err((start - at - slack).div_ceil(requests))
         }
     }
 

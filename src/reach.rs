@@ -29,8 +29,9 @@ const GROUP_TAG: u32 = 4;
 /// How many watchers are gathered before those before them are looked over.
 const STEP: usize = 512;
 
-/// How many watchers are gathered at a time where not all are alike: enough that what a window costs by itself does not
-/// count, few enough that it is still in the nearest cache when it is looked over.
+/// How many watchers are gathered at a time where not all are alike: enough that what a window
+/// costs by itself does not count, few enough that it is still in the nearest cache when it is
+/// looked over.
 const WINDOW: usize = 2_048;
 
 /// So many are gathered in one loop, which saves what a window costs by itself.
@@ -107,15 +108,14 @@ impl Reach {
     /// bits under `mask`, and one without any bit of `kinds` is passed over.
     ///
     /// They are gathered as if everybody counted and had one session, which is the rule. Each step
-    /// is looked over after the next one is begun: what it reads has arrived by then, and what waits
-    /// for cells is not held up. Only where the rule does not hold goes another way.
+    /// is looked over after the next one is begun: what it reads has arrived by then, and what
+    /// waits for cells is not held up. Only where the rule does not hold goes another way.
     #[inline]
     pub(crate) fn gather(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
         if entries.len() <= FEW {
             return self.gather_few(entries, mask, kinds, told);
         }
         let start = told.len();
-        told.reserve(entries.len());
         let mut steps = entries.chunks(STEP);
         let mut before: &[u32] = &[];
         let mut seen = 0;
@@ -123,7 +123,7 @@ impl Reach {
             let step = steps.next().unwrap_or(&[]);
             self.append_cells(step, mask, told);
             let arrived = &told[start + seen..][..before.len()];
-            if !is_uniform(before, kinds, arrived) {
+            if !(are_of(kinds, before) & are_single(arrived)) {
                 told.truncate(start + seen);
                 return self.gather_mixed(&entries[seen..], mask, kinds, told);
             }
@@ -153,14 +153,14 @@ impl Reach {
             self.append_cells(window, mask, told);
             // Apart from the gathering: what waits for a cell there keeps others from being asked
             // for.
-            let all_kinds = window.iter().fold(kinds, |all, &entry| all & entry);
-            if all_kinds != kinds {
+            let all_count = are_of(kinds, window);
+            if !all_count {
                 // A loop without a branch.
                 for (cell, &entry) in told[start..].iter_mut().zip(window) {
                     *cell = if entry & kinds != 0 { *cell } else { VACANT };
                 }
             }
-            if all_kinds != kinds || !is_uniform(&[], 0, &told[start..]) {
+            if !all_count || !are_single(&told[start..]) {
                 self.compact(start, told);
             }
         }
@@ -251,12 +251,16 @@ impl Reach {
     }
 }
 
-/// Returns whether all entries are of all `kinds`, and all cells those of users with one session.
+/// Returns whether all entries are of all `kinds`.
 #[inline]
-fn is_uniform(entries: &[u32], kinds: u32, cells: &[SessionId]) -> bool {
-    let all_kinds = entries.iter().fold(kinds, |all, &entry| all & entry);
-    let all_bits = cells.iter().fold(1, |all, cell| all & cell.to_bits());
-    (all_kinds == kinds) & (all_bits != 0)
+fn are_of(kinds: u32, entries: &[u32]) -> bool {
+    entries.iter().fold(kinds, |all, &entry| all & entry) == kinds
+}
+
+/// Returns whether all cells are of users with one session.
+#[inline]
+fn are_single(cells: &[SessionId]) -> bool {
+    cells.iter().fold(1, |all, cell| all & cell.to_bits()) != 0
 }
 
 #[cfg(test)]

@@ -16,10 +16,12 @@
 //! # Why 32 bits of a moment are enough
 //!
 //! A session was heard within the last 2^32 ms, which is 49 days, or it is kept among the silent
-//! with the whole moment. To see to that, its timer is popped no later than [`LOOK_AGAIN_MS`] after
-//! it was heard ([`Sessions::look_again`]): only of sessions that may be silent for weeks, as by
-//! default none may. The mark makes the generation one that no id has, so that a heartbeat of one
-//! who is silent goes the way of those that are refused, and others pay nothing for it.
+//! with the whole moment; or its deadline is beyond all time, and nobody looks: taken for heard
+//! later than it was, its deadline is so all the more, as timeouts never change. To see to that,
+//! its timer is popped no later than [`LOOK_AGAIN_MS`] after it was heard
+//! ([`Sessions::look_again`]): only of sessions that may be silent for weeks, as by default none
+//! may. The mark makes the generation one that no id has, so that a heartbeat of one who is silent
+//! goes the way of those that are refused, and others pay nothing for it.
 //!
 //! # Why a session likes the slot of its user's number
 //!
@@ -193,9 +195,9 @@ impl Sessions {
         true
     }
 
-    /// Returns the device of the session in a slot, if there is one.
+    /// Returns the device of the last session in a slot, whether live or not: to be read ahead.
     #[inline]
-    pub(crate) fn call_for_link(&self, slot: u32) -> DeviceSlot {
+    pub(crate) fn device_hint(&self, slot: u32) -> DeviceSlot {
         self.links.get(slot as usize).map_or(DeviceSlot::NONE, |link| link.device)
     }
 
@@ -231,7 +233,8 @@ impl Sessions {
     }
 
     /// Notes that the timer of the session in a slot is popped at `now`; returns when that is to be
-    /// so again, or `None` if it is silent, and need not be before its deadline.
+    /// so again: `None` if it is silent, or at the end of time, and that need not be before its
+    /// deadline.
     #[cold]
     pub(crate) fn look_again(&mut self, slot: u32, now: Timestamp) -> Option<Timestamp> {
         if self.records[slot as usize].is_silent() {

@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! 12 bytes a user; a cache line for those who have or had a custom status, notes or deadlines; and
-//! half of one for those whose buckets may not be full.
+//! 32 bytes, in columns, for those whose buckets may not be full.
 //!
 //! # Invariants
 //!

@@ -479,6 +479,32 @@ fn repeated_fan_outs_do_not_allocate() {
     assert_eq!(count, 0);
 }
 
+/// Nor do those of whose watchers hardly anybody is there: room is made for whom they tell.
+#[test]
+fn fan_outs_to_the_absent_do_not_allocate() {
+    const WATCHERS: usize = 40_000;
+    let mut world = World::online(WATCHERS + 1);
+    for watcher in 1..=WATCHERS {
+        world.subscribe(watcher, &[0]);
+    }
+    for watcher in (1..=WATCHERS).filter(|watcher| watcher % 100 != 0) {
+        let (now, session) = (world.at(), world.sessions[watcher]);
+        world.engine.logout(now, session).expect("the session is live");
+        world.drain();
+    }
+    let told = 1 + WATCHERS / 100;
+    // What the burst of logins and logouts has left is given back by halves.
+    for _ in 0..20 {
+        world.make_the_rounds(0);
+    }
+    let count = allocations(|| {
+        for custom in ["busy", "free"] {
+            assert_eq!(world.set_status(0, custom), told);
+        }
+    });
+    assert_eq!(count, 0);
+}
+
 /// Once all of the wheel has been in use, putting timers back needs no memory, but for a burst:
 /// what many timers in one place of the wheel have taken is given back when they have gone.
 #[test]

@@ -172,7 +172,7 @@ impl Core {
         let read = self.users.call_for(user)
             ^ self.relations.call_for_watchers(user)
             ^ self.reach.call_for(user)
-            ^ self.devices.call_for(self.sessions.call_for_link(slot));
+            ^ self.devices.call_for(self.sessions.device_hint(slot));
         core::hint::black_box(read);
     }
 

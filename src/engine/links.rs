@@ -123,7 +123,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// # Complexity
     ///
     /// O(1): one comparison and one store. The timer is put back later, a few times a timeout at
-    /// most.
+    /// most. O(log of those who are) for one who was silent for weeks.
     #[inline]
     pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         if !self.core.enter_early(now) {
