@@ -156,7 +156,7 @@ impl Full {
 }
 
 /// The latest moment, in units, that is kept in a bucket's own place.
-const SHORT_MAX: u64 = (1 << 63) - 1;
+const SHORT_MAX: u64 = i64::MAX as u64;
 /// Stands in a bucket's place whose moment is kept apart.
 const LATE: u64 = u64::MAX;
 
