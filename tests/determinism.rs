@@ -38,7 +38,7 @@ mod strategies;
 /// Later than this, a story may not be moved: its deadlines could leave the range.
 const LATE: u64 = 1 << 61;
 /// Longer than a note and any timeout of a story that is not huge.
-const LONG: u64 = 4 * 604_800_000;
+const LONG: u64 = 12 * 604_800_000;
 
 fn cases() -> u32 {
     number_from_env("PRESENCE_CASES").map_or(64, |cases| cases.try_into().unwrap_or(u32::MAX))
@@ -334,6 +334,10 @@ fn nothing_is_kept_of_who_left() {
         script.setup.accounts = 0;
         for timeout in &mut script.setup.timeouts {
             *timeout %= 240;
+        }
+        // Nor does any bucket fill for ever.
+        for (_, per_ms) in &mut script.setup.rates {
+            *per_ms %= 255;
         }
         let mut story = script.story();
         let end = story.last().map_or(0, |&(now, _)| now);
