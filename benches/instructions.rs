@@ -39,7 +39,9 @@ fn online(users: usize) -> World {
     // about to be cleared came back.
     let last = login_order(users)[users - 1];
     world.subscribe(last, &[NEVER]);
-    world.log_in_again(last);
+    let mut session = world.sessions[last as usize];
+    world.log_in_again(last, &mut session);
+    world.sessions[last as usize] = session;
     let session = world.sessions[last as usize];
     world.engine.unsubscribe_all(world.now, session).expect("no request is refused");
     world

@@ -72,7 +72,7 @@ impl Default for Values {
             limits: Limit::ALL.map(Limit::default_value),
             rates: [Rate::new(20, 5_000); Api::ALL.len()],
             timeouts: Timeout::ALL.map(Timeout::default_ms),
-            timer_work_max: 4_096,
+            timer_work_max: 2_048,
         }
     }
 }
@@ -263,7 +263,8 @@ impl ConfigBuilder {
 
     /// Sets after how much work one [`Engine::handle_timeout`](crate::Engine::handle_timeout)
     /// stops, at least 1: each timer looked at, each session and edge walked, each edge and device
-    /// dropped is a unit. Fixed for the life of an engine. Default: 4,096.
+    /// dropped is a unit. Fixed for the life of an engine. Default: 2,048, which is half a
+    /// millisecond where sessions end and nothing of theirs is in a cache.
     pub fn timer_work_max(mut self, units: u64) -> Self {
         self.values.timer_work_max = units;
         self

@@ -12,6 +12,7 @@
 //! 2. A record that has left its list keeps its name until [`Devices::release`]: outputs that still
 //!    wait for the host refer to it.
 //! 3. A device has an [`Away`] exactly when it is marked so, and then a session.
+//! 4. The free records are in a list of their own, and counted.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -68,7 +69,9 @@ pub(crate) struct Away {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Devices {
     records: Vec<Device>,
-    free: Vec<DeviceSlot>,
+    /// The first of those that are free: linked as well, so that no table grows when many end.
+    free: Option<DeviceSlot>,
+    free_count: usize,
     away: BTreeMap<DeviceSlot, Away>,
     logins: u64,
     /// Out of their lists, but perhaps named by outputs.
@@ -78,7 +81,7 @@ pub(crate) struct Devices {
 impl Devices {
     /// Returns whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
-        !self.free.is_empty() || self.records.len() < DeviceSlot::NONE.index()
+        self.free.is_some() || self.records.len() < DeviceSlot::NONE.index()
     }
 
     /// Appends a device with a session to the list that starts at `head`, as the newest login. The
@@ -93,9 +96,11 @@ impl Devices {
         self.logins += 1;
         let marks = self.logins << Device::ORDER_SHIFT | Device::SESSION | platform as u64;
         let device = Device { id, user, next: DeviceSlot::NONE, marks };
-        let slot = match self.free.pop() {
+        let slot = match self.free {
             Some(slot) => {
-                self.records[slot.index()] = device;
+                let next = core::mem::replace(&mut self.records[slot.index()], device).next;
+                self.free = (next != DeviceSlot::NONE).then_some(next);
+                self.free_count -= 1;
                 slot
             }
             None => {
@@ -167,10 +172,12 @@ impl Devices {
     /// Gives the records that left their lists, and that no waiting output names, back for use.
     /// To be called between steps.
     pub(crate) fn release(&mut self, made: u64, taken: u64) {
-        let Self { records, free, retired, .. } = self;
+        let Self { records, free, free_count, retired, .. } = self;
         retired.release(made, taken, |slot| {
-            records[slot.index()].id = DeviceId::default();
-            free.push(slot);
+            let record = &mut records[slot.index()];
+            record.id = DeviceId::default();
+            record.next = free.replace(slot).unwrap_or(DeviceSlot::NONE);
+            *free_count += 1;
         });
     }
 
@@ -211,7 +218,7 @@ impl Devices {
 
     /// Returns how many devices are in a list.
     pub(crate) fn len(&self) -> usize {
-        self.records.len() - self.free.len() - self.retired.len()
+        self.records.len() - self.free_count - self.retired.len()
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
@@ -220,6 +227,10 @@ impl Devices {
         let marked = marked.map(|(slot, device)| (DeviceSlot(slot as u32), device.has_session()));
         if !marked.eq(self.away.keys().map(|&slot| (slot, true))) {
             return Err("devices 3: a device is away and not marked so, or the other way round");
+        }
+        let free = self.list(self.free.unwrap_or(DeviceSlot::NONE)).take(self.free_count + 1);
+        if free.count() != self.free_count {
+            return Err("devices 4: the free records are miscounted");
         }
         Ok(())
     }

@@ -170,14 +170,14 @@ impl Reach {
     #[inline]
     fn gather_few(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
         let start = told.len();
-        told.reserve(entries.len());
+        let cells = &self.cells[..];
         let mut all_bits = 1;
-        for &entry in entries {
-            let cell = self.cells.get((entry & mask) as usize).copied().unwrap_or(VACANT);
+        told.extend(entries.iter().map(|&entry| {
+            let cell = cells.get((entry & mask) as usize).copied().unwrap_or(VACANT);
             let cell = if kinds == 0 || entry & kinds != 0 { cell } else { VACANT };
             all_bits &= cell.to_bits();
-            told.push(cell);
-        }
+            cell
+        }));
         if all_bits == 0 {
             self.compact(start, told);
         }

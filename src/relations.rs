@@ -426,6 +426,12 @@ impl Relations {
         }
     }
 
+    /// Reads something of where the user's lists are.
+    #[inline]
+    pub(crate) fn call_for_lists(&self, user: UserSlot) -> bool {
+        self.ends.get(user.index()).is_some_and(|ends| ends.watchers.is_empty())
+    }
+
     /// Reads something of where the user's lists are, and of his first watchers.
     #[inline]
     pub(crate) fn call_for_watchers(&self, user: UserSlot) -> u32 {

@@ -9,8 +9,8 @@
 //! # Invariants
 //!
 //! 1. A slot is live exactly when its generation is odd, but for the mark of the silent.
-//! 2. A slot that is not live is in the free list once, where its record says, or its generations
-//!    are used up.
+//! 2. A slot that is not live is in the free list once, or its generations are used up, and its
+//!    link names itself.
 //! 3. The silent are the live sessions that are marked as such.
 //!
 //! # Why 32 bits of a moment are enough
@@ -72,7 +72,8 @@ impl Session {
     }
 }
 
-/// Whose a session is; of a free slot, the place in the free list.
+/// Whose a session is; of a free slot, those before and after it in the free list. So nothing has
+/// to grow when a million sessions end.
 #[derive(Clone, Debug)]
 struct Link {
     user: UserSlot,
@@ -80,15 +81,34 @@ struct Link {
 }
 
 /// All sessions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     records: Vec<Session>,
     links: Vec<Link>,
     platforms: Vec<Platform>,
-    free: Vec<u32>,
+    /// The first free slot, or [`NOWHERE`], and how many there are.
+    free: u32,
+    free_count: usize,
     used_up: usize,
     /// When the silent were last heard.
     silent: BTreeMap<u32, Timestamp>,
+}
+
+/// No slot: there are fewer.
+const NOWHERE: u32 = u32::MAX;
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            links: Vec::new(),
+            platforms: Vec::new(),
+            free: NOWHERE,
+            free_count: 0,
+            used_up: 0,
+            silent: BTreeMap::new(),
+        }
+    }
 }
 
 impl Sessions {
@@ -100,7 +120,7 @@ impl Sessions {
 
     /// Returns whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
-        !self.free.is_empty() || self.records.len() < Self::COUNT_MAX
+        self.free_count > 0 || self.records.len() < Self::COUNT_MAX
     }
 
     /// Opens a session, heard from at `now`. The caller has checked that there is room.
@@ -129,27 +149,51 @@ impl Sessions {
                 self.add_slot();
             }
         }
-        if self.free.is_empty() {
+        if self.free_count == 0 {
             self.add_slot();
         }
-        let place = self.links.get(liked as usize).map(|link| link.user.index());
-        let place = place.filter(|&place| self.free.get(place) == Some(&liked));
-        let place = place.unwrap_or(self.free.len() - 1);
-        let slot = self.free.swap_remove(place);
-        if let Some(&moved) = self.free.get(place) {
-            self.links[moved as usize].user = UserSlot(place as u32);
-        }
+        let slot = if self.is_free(liked) { liked } else { self.free };
+        self.take_out(slot);
         slot
+    }
+
+    /// Returns whether the slot can be taken.
+    fn is_free(&self, slot: u32) -> bool {
+        let record = self.records.get(slot as usize);
+        record.is_some_and(|record| record.generation() & 1 == 0)
+            && self.links[slot as usize].user.0 != slot
+    }
+
+    /// Takes a slot out of the free list.
+    fn take_out(&mut self, slot: u32) {
+        let Link { user: UserSlot(before), device: DeviceSlot(after) } = self.links[slot as usize];
+        match self.links.get_mut(before as usize) {
+            Some(before) => before.device.0 = after,
+            None => self.free = after,
+        }
+        if let Some(after) = self.links.get_mut(after as usize) {
+            after.user.0 = before;
+        }
+        self.free_count -= 1;
+    }
+
+    /// Puts a slot in front of the free list.
+    fn put_in(&mut self, slot: u32) {
+        let after = core::mem::replace(&mut self.free, slot);
+        if let Some(after) = self.links.get_mut(after as usize) {
+            after.user.0 = slot;
+        }
+        self.links[slot as usize] = Link { user: UserSlot(NOWHERE), device: DeviceSlot(after) };
+        self.free_count += 1;
     }
 
     /// Adds a free slot.
     fn add_slot(&mut self) {
         let slot = self.records.len() as u32;
-        let user = UserSlot(self.free.len() as u32);
         self.records.push(Session { heard: 0, generation: 0 });
-        self.links.push(Link { user, device: DeviceSlot::NONE });
+        self.links.push(Link { user: UserSlot(slot), device: DeviceSlot::NONE });
         self.platforms.push(Platform::Web);
-        self.free.push(slot);
+        self.put_in(slot);
     }
 
     /// Ends a live session.
@@ -164,10 +208,10 @@ impl Sessions {
         // is given up, and counts as used for ever.
         if record.generation() < SessionId::GENERATION_MAX {
             record.generation = record.generation() + 1;
-            self.links[slot as usize].user = UserSlot(self.free.len() as u32);
-            self.free.push(slot);
+            self.put_in(slot);
         } else {
             record.generation = 0;
+            self.links[slot as usize].user = UserSlot(slot);
             self.used_up += 1;
         }
     }
@@ -199,6 +243,12 @@ impl Sessions {
     #[inline]
     pub(crate) fn device_hint(&self, slot: u32) -> DeviceSlot {
         self.links.get(slot as usize).map_or(DeviceSlot::NONE, |link| link.device)
+    }
+
+    /// Returns whose the last session in a slot was, whether live or not: to be read ahead.
+    #[inline]
+    pub(crate) fn user_hint(&self, slot: u32) -> UserSlot {
+        self.links.get(slot as usize).map_or(UserSlot(slot), |link| link.user)
     }
 
     /// Returns the device of a live session.
@@ -262,7 +312,7 @@ impl Sessions {
 
     /// Returns how many sessions are live.
     pub(crate) fn len(&self) -> usize {
-        self.records.len() - self.free.len() - self.used_up
+        self.records.len() - self.free_count - self.used_up
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
@@ -270,14 +320,19 @@ impl Sessions {
         if odd != self.len() {
             return Err("sessions 1: the live sessions are not those of odd generation");
         }
-        let is_placed = |(place, &slot): (usize, &u32)| {
-            let at = slot as usize;
-            self.records[at].generation() & 1 == 0 && self.links[at].user.index() == place
-        };
-        if !self.free.iter().enumerate().all(is_placed) {
-            return Err("sessions 2: a free slot is not where its record says");
+        let (mut free, mut before, mut slot) = (0, NOWHERE, self.free);
+        while let Some(link) = self.links.get(slot as usize) {
+            if !self.is_free(slot) || link.user.0 != before || free > self.free_count {
+                return Err("sessions 2: the free list is broken");
+            }
+            free += 1;
+            (before, slot) = (slot, link.device.0);
         }
-        if self.records.len() != odd + self.free.len() + self.used_up {
+        let is_used_up = |&slot: &u32| {
+            self.records[slot as usize].generation == 0 && self.links[slot as usize].user.0 == slot
+        };
+        let used_up = (0..self.records.len() as u32).filter(is_used_up).count();
+        if (free, used_up) != (self.free_count, self.used_up) {
             return Err("sessions 2: a slot is neither live nor free nor used up");
         }
         let slots = 0..self.records.len() as u32;
@@ -348,7 +403,7 @@ mod tests {
         let leap = Sessions::LEAP_MAX as u32;
         assert_eq!([count + leap, 500].map(|user| open(&mut sessions, user)), [count, count + 1]);
         assert_eq!(open(&mut sessions, count + 1 + leap), count + 1 + leap);
-        assert_eq!(sessions.free.len(), leap as usize - 1);
+        assert_eq!(sessions.free_count, leap as usize - 1);
         // Twice as many slots as sessions are the most.
         let mut sessions = Sessions::default();
         assert!((0..32).all(|user| open(&mut sessions, user) == user));

@@ -36,7 +36,7 @@ const ROOM_KEPT: usize = 64;
 const SPARE_MAX: usize = 8;
 const SPARE_LEN_MAX: usize = 1 << 16;
 /// For how many entries at a time what they need is called for.
-const COMING_MAX: u64 = 32;
+const COMING_MAX: usize = 128;
 
 /// Who a timer belongs to: an index in one of two families of owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,6 +133,8 @@ pub(crate) struct Wheel {
     busy: u8,
     /// The level whose slot at the digit of `now` is being emptied.
     emptying: Option<u8>,
+    /// For how many of the last entries of that slot has been called, about.
+    called_for: usize,
     places: [Vec<Place>; 2],
     spare: Vec<Vec<Entry>>,
 }
@@ -230,7 +232,7 @@ impl Wheel {
             };
             let slot = digit(self.now, u32::from(level));
             let mut entries = core::mem::take(&mut self.levels[usize::from(level)].slots[slot]);
-            let due = self.put_back(level, &mut entries, budget, owners);
+            let due = self.put_back(&mut entries, budget, owners);
             let is_empty = entries.is_empty();
             self.levels[usize::from(level)].slots[slot] = entries;
             if is_empty {
@@ -248,28 +250,26 @@ impl Wheel {
     #[inline]
     fn put_back(
         &mut self,
-        level: u8,
         entries: &mut Vec<Entry>,
         budget: &mut u64,
         owners: &mut impl Owners,
     ) -> Option<(Owner, Timestamp)> {
-        while *budget > 0 && !entries.is_empty() {
-            let count = COMING_MAX.min(*budget).min(entries.len() as u64);
-            let start = entries.len() - count as usize;
-            Self::call_for(level, &entries[start..], owners);
-            while entries.len() > start {
-                let Some(entry) = entries.pop() else { break };
-                let owner = entry.owner();
-                *budget -= 1;
-                match owners.deadline(owner, self.now()).map(Timestamp::as_millis) {
-                    Some(deadline) if deadline > self.now => {
-                        self.insert(entry, deadline);
-                    }
-                    due => {
-                        self.set_place(entry, Place::NONE);
-                        if due.is_some() {
-                            return Some((owner, Timestamp::from_millis(self.now)));
-                        }
+        while *budget > 0 {
+            if self.called_for == 0 {
+                self.call_for(entries, owners);
+            }
+            let Some(entry) = entries.pop() else { break };
+            self.called_for = self.called_for.saturating_sub(1);
+            *budget -= 1;
+            let owner = entry.owner();
+            match owners.deadline(owner, self.now()).map(Timestamp::as_millis) {
+                Some(deadline) if deadline > self.now => {
+                    self.insert(entry, deadline);
+                }
+                due => {
+                    self.set_place(entry, Place::NONE);
+                    if due.is_some() {
+                        return Some((owner, Timestamp::from_millis(self.now)));
                     }
                 }
             }
@@ -277,21 +277,28 @@ impl Wheel {
         None
     }
 
-    /// Reads something of what the deadlines of some entries will need.
+    /// Reads something of what the deadlines of the last entries will need, and of their places.
     #[inline]
-    fn call_for(level: u8, coming: &[Entry], owners: &impl Owners) {
-        // Few of the exact moment: they are in the caches since they were put there.
-        if level > 0 {
-            // In a loop of few instructions the processor waits for many of them at once.
-            let read = coming.iter().fold(0, |read, entry| read ^ owners.call_for(entry.owner()));
-            core::hint::black_box(read);
-        }
+    fn call_for(&mut self, entries: &[Entry], owners: &impl Owners) {
+        let coming = &entries[entries.len().saturating_sub(COMING_MAX)..];
+        self.called_for = coming.len();
+        // In a loop of few instructions the processor waits for many of them at once.
+        let read = coming.iter().fold(0, |read, &entry| {
+            read ^ owners.call_for(entry.owner()) ^ u64::from(self.place(entry).at)
+        });
+        core::hint::black_box(read);
     }
 
     /// Returns up to when all has been popped that was due before.
     #[inline]
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now)
+    }
+
+    /// Reads something of the place of an owner's entry.
+    #[inline]
+    pub(crate) fn call_for_place(&self, owner: Owner) -> u32 {
+        self.place(Entry::from(owner)).at
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.
@@ -327,6 +334,7 @@ impl Wheel {
         }
         self.now = start;
         self.emptying = Some(level);
+        self.called_for = 0;
         Some(level)
     }
 

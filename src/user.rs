@@ -159,6 +159,19 @@ impl Users {
         self.extras.find(number).map_or(0, |extras| u32::from(extras.custom.is_empty()))
     }
 
+    /// Reads something of the user's record.
+    #[inline]
+    pub(crate) fn call_for_record(&self, user: UserSlot) -> u32 {
+        self.records.get(user.index()).map_or(0, |record| record.extras)
+    }
+
+    /// Reads something of the user's record and buckets.
+    #[inline]
+    pub(crate) fn call_for_buckets(&self, user: UserSlot) -> u64 {
+        let number = self.records.get(user.index()).map_or(User::NUMBER, |record| record.buckets);
+        self.buckets.call_for(number & User::NUMBER)
+    }
+
     /// Forgets a user who has no devices.
     pub(crate) fn forget(&mut self, user: UserSlot) {
         self.erase(user);

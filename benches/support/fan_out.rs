@@ -2,6 +2,8 @@
 
 use core::hint::black_box;
 
+use presence_engine::SessionId;
+
 use super::Random;
 use super::floors::{gather, gather_present, gather_spans};
 use super::least::Least;
@@ -204,6 +206,10 @@ struct Scattered {
     /// Of every user; most are empty.
     lists: Vec<Vec<u32>>,
     targets: Vec<u32>,
+    /// The session of each target, as each host knows it.
+    sessions: Vec<SessionId>,
+    numbers: Vec<u64>,
+    words: Vec<u64>,
     in_round: usize,
     /// How many were asked, by each contender.
     asked: [usize; 4],
@@ -229,49 +235,66 @@ impl Scattered {
                 rival.subscribe(watcher, &[u64::from(target)]);
             }
         }
-        let session = world.sessions[targets[0] as usize];
-        assert_eq!(world.change_status(session, CHECK), 1 + watchers);
-        let session = rival.sessions[targets[0] as usize];
-        assert_eq!(rival.change_status(session, CHECK), 1 + watchers);
+        let session = |&target: &u32| world.sessions[target as usize];
+        let sessions: Vec<_> = targets.iter().map(session).collect();
+        assert_eq!(world.change_status(sessions[0], CHECK), 1 + watchers);
+        let session = |&target: &u32| rival.sessions[target as usize];
+        let numbers: Vec<_> = targets.iter().map(session).collect();
+        assert_eq!(rival.change_status(numbers[0], CHECK), 1 + watchers);
         let table = (1..=users as u64).collect();
         let in_round = (targets.len() / 10).max(1);
         let (asked, told) = ([0; 4], Vec::new());
         let known = targets.iter().map(|&target| (target, &lists[target as usize][..]));
         let mut least = Least::new(users, known);
-        assert_eq!(least.set_status(1, least.session(targets[0]), "a"), watchers);
-        Self { world, rival, table, lists, targets, in_round, asked, told, least }
+        let words: Vec<_> = targets.iter().map(|&target| least.session(target)).collect();
+        assert_eq!(least.set_status(1, words[0], "a"), watchers);
+        Self {
+            world,
+            rival,
+            table,
+            lists,
+            targets,
+            sessions,
+            numbers,
+            words,
+            in_round,
+            asked,
+            told,
+            least,
+        }
     }
 }
 
 impl Scene for Scattered {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, rival, table, lists, targets, told, least, .. } = self;
+        let Self {
+            world, rival, table, lists, targets, sessions, numbers, words, told, least, ..
+        } = self;
         let first = self.asked[contender as usize];
         self.asked[contender as usize] += self.in_round;
         let units = self.in_round * lists[targets[0] as usize].len();
-        let asked = (first..first + self.in_round)
-            .map(|nth| (targets[nth % targets.len()] as usize, nth / targets.len()));
+        let asked =
+            (first..first + self.in_round).map(|nth| (nth % targets.len(), nth / targets.len()));
         Some(match contender {
             Contender::Floor => timed(units, || {
-                for (target, _) in asked {
-                    gather(table, &lists[target], told);
+                for (nth, _) in asked {
+                    gather(table, &lists[targets[nth] as usize], told);
                     black_box(&told);
                 }
             }),
             Contender::Engine => timed(units, || {
-                for (target, lap) in asked {
-                    black_box(world.change_status(world.sessions[target], lap));
+                for (nth, lap) in asked {
+                    black_box(world.change_status(sessions[nth], lap));
                 }
             }),
             Contender::Rival => timed(units, || {
-                for (target, lap) in asked {
-                    black_box(rival.change_status(rival.sessions[target], lap));
+                for (nth, lap) in asked {
+                    black_box(rival.change_status(numbers[nth], lap));
                 }
             }),
             Contender::Least => timed(units, || {
-                for (target, lap) in asked {
-                    let session = least.session(target as u32);
-                    black_box(least.set_status(lap as u64, session, custom(lap)));
+                for (nth, lap) in asked {
+                    black_box(least.set_status(lap as u64, words[nth], custom(lap)));
                 }
             }),
         })

@@ -93,6 +93,18 @@ impl Edges {
         }
     }
 
+    pub fn watched_mut(&mut self, watcher: u32) -> &mut Vec<u32> {
+        &mut self.watched[watcher as usize]
+    }
+
+    pub fn watchers_mut(&mut self, target: u32) -> &mut Vec<u32> {
+        &mut self.watchers[target as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.watched.iter().map(Vec::len).sum()
+    }
+
     /// Drops as many edges as `append` has made, but not the room for them.
     pub fn take_back(&mut self, watcher: u32, targets: &[u32]) {
         let watched = &mut self.watched[watcher as usize];

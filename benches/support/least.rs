@@ -6,7 +6,8 @@
 //! beside the floors, for measures that are of many short calls: it checks a session's generation,
 //! notes that it was heard, keeps a status, finds a user by his id, gathers the sessions to tell,
 //! and writes outputs down and takes them out. It knows no policies, limits, tiers, switches,
-//! registrations, timers or forgetting, nobody has two sessions, and nothing is checked but that.
+//! registrations or forgetting, and of timers only that a list is to be cleared and that those of
+//! sessions are put back; nobody has two sessions, and nothing is checked but that.
 
 use core::hint::black_box;
 use std::collections::HashMap;
@@ -17,6 +18,12 @@ use super::floors::gather;
 
 /// A session as one word: the generation above the slot.
 type Session = u64;
+
+/// After how long a list is cleared.
+const CLEARING_MS: u64 = 3_600_000;
+
+/// How many slots the wheel has.
+pub const SLOTS: usize = 512;
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -53,9 +60,16 @@ pub struct Least {
     cells: Vec<Session>,
     lists: Vec<List>,
     watchers: Vec<u32>,
+    /// How many each user watches, whose list is to be cleared if he stays away.
+    watched: Vec<u32>,
+    free: Vec<u32>,
     /// Where each user's status is, for those who have one.
     statuses: Vec<[u8; 16]>,
     devices: Vec<[u8; 16]>,
+    /// In which order the sessions were made.
+    orders: Vec<u32>,
+    /// When each user's list is cleared, if he does not come back.
+    clearings: Vec<u64>,
     ids: Vec<u64>,
     by_id: HashMap<u64, u32, RandomState>,
     told: Vec<Session>,
@@ -70,8 +84,12 @@ impl Least {
             cells: (0..users as u64).map(|user| 1 << 32 | user).collect(),
             lists: vec![List::default(); users],
             watchers: Vec::new(),
-            statuses: vec![[0; 16]; users],
+            watched: vec![0; users],
+            free: Vec::with_capacity(users),
+            statuses: vec![[b' '; 16]; users],
             devices: vec![[b'w'; 16]; users],
+            orders: (0..users as u32).rev().collect(),
+            clearings: vec![u64::MAX; users],
             ids: (0..users as u64).collect(),
             by_id: (0..users as u64).map(|user| (user, user as u32)).collect(),
             told: Vec::new(),
@@ -81,6 +99,7 @@ impl Least {
             let (start, len) = (least.watchers.len() as u32, watchers.len() as u32);
             least.lists[user as usize] = List { start, len };
             least.watchers.extend_from_slice(watchers);
+            watchers.iter().for_each(|&watcher| least.watched[watcher as usize] += 1);
         }
         least
     }
@@ -116,8 +135,10 @@ impl Least {
     }
 
     /// Logs a session out and its user in again, and returns how many sessions are told.
-    pub fn log_in_again(&mut self, now: u64, session: Session, id: u64) -> usize {
-        self.log_out(now, session) + self.log_in(now, id)
+    #[inline]
+    pub fn log_in_again(&mut self, now: u64, session: &mut Session, id: u64) -> usize {
+        let told = self.log_out(now, *session);
+        told + self.log_in(now, id, session)
     }
 
     #[inline(never)]
@@ -125,31 +146,39 @@ impl Least {
         if !self.heartbeat(now, session) {
             return 0;
         }
-        self.end(now, session as u32);
+        let user = session as u32;
+        self.statuses[user as usize] = [0; 16];
+        self.end(now, user);
         self.drain()
     }
 
     #[inline(never)]
-    fn log_in(&mut self, now: u64, id: u64) -> usize {
+    fn log_in(&mut self, now: u64, id: u64, session: &mut Session) -> usize {
         let Some(&user) = self.by_id.get(&id) else { return 0 };
+        self.clearings[user as usize] = u64::MAX;
+        self.free.pop();
         self.devices[user as usize] = [b'x'; 16];
         let record = &mut self.records[user as usize];
         *record = Record { heard: now as u32, generation: record.generation + 1 };
-        self.cells[user as usize] = u64::from(record.generation) << 32 | u64::from(user);
+        *session = u64::from(record.generation) << 32 | u64::from(user);
+        self.cells[user as usize] = *session;
         self.note(now, user, Kind::Event);
         self.tell(now, user);
         self.drain()
     }
 
-    /// Ends the sessions of a wheel's buckets that are due, and returns how many outputs that gave.
-    pub fn expire(&mut self, buckets: &[Vec<u32>], deadlines: &[u64], now: u64) -> usize {
+    /// Ends the sessions that are due in the slots of a wheel, of one millisecond each, in the order
+    /// in which they were made, and returns how many outputs that gave.
+    pub fn expire(&mut self, slots: &[Vec<u32>], deadlines: &[u64], now: u64) -> usize {
         let mut count = 0;
-        for bucket in buckets {
-            for &user in bucket {
-                if deadlines[user as usize] <= now {
-                    self.note(now, user, Kind::Close);
-                    self.end(now, user);
-                }
+        let mut due = Vec::new();
+        for slot in slots {
+            let ended = slot.iter().filter(|&&user| deadlines[user as usize] <= now);
+            due.extend(ended.map(|&user| (self.orders[user as usize], user)));
+            due.sort_unstable();
+            for (_, user) in due.drain(..) {
+                self.note(now, user, Kind::Close);
+                self.end(now, user);
             }
             count += self.outputs.len();
             self.drain();
@@ -157,8 +186,28 @@ impl Least {
         count
     }
 
+    /// Puts back whose timer is in the slot of a wheel that begins at `now`, as everybody was heard
+    /// since, and returns how many they are.
+    #[inline(never)]
+    pub fn put_back(&mut self, slots: &mut [Vec<u32>; SLOTS], now: u64, timeout: u64) -> usize {
+        let mut entries = std::mem::take(&mut slots[(now >> 8) as usize % SLOTS]);
+        let mut count = 0;
+        for &user in &entries {
+            let heard = u64::from(self.records[user as usize].heard);
+            let deadline = heard + timeout;
+            if deadline > now {
+                slots[(deadline >> 8) as usize % SLOTS].push(user);
+                count += 1;
+            }
+        }
+        entries.clear();
+        slots[(now >> 8) as usize % SLOTS] = entries;
+        count
+    }
+
     /// Has everybody online again.
     pub fn begin_anew(&mut self) {
+        self.free.clear();
         for (user, record) in (0..).zip(&mut self.records) {
             record.generation += 1;
             self.cells[user] = u64::from(record.generation) << 32 | user as u64;
@@ -169,6 +218,10 @@ impl Least {
     fn end(&mut self, now: u64, user: u32) {
         self.records[user as usize].generation += 1;
         self.cells[user as usize] = 0;
+        self.free.push(user);
+        if self.watched[user as usize] > 0 {
+            self.clearings[user as usize] = now + CLEARING_MS;
+        }
         self.note(now, user, Kind::Event);
         self.tell(now, user);
     }

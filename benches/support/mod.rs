@@ -14,6 +14,7 @@ pub mod floors;
 pub mod growth;
 pub mod harness;
 pub mod least;
+pub mod least_lists;
 pub mod load;
 pub mod measure;
 pub mod memory;

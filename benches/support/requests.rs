@@ -1,5 +1,6 @@
 //! B: subscribing, unsubscribing, and subscribing anew. G: the token bucket.
 
+use core::hash::BuildHasher;
 use core::hint::black_box;
 
 use foldhash::fast::RandomState;
@@ -11,6 +12,7 @@ use presence_engine::{
 use super::Random;
 use super::bucket::{self, Buckets, RateHistory};
 use super::floors::{Edges, timed_stores};
+use super::least_lists::{LeastLists, packed};
 use super::measure::{Sample, timed};
 use super::naive::Naive;
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
@@ -49,10 +51,18 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         visit(Case { row: "B1", name, bounds: Bounds::NONE, scene: &mut scene });
     }
     if scale.wants("B2") {
-        let mut scene = Texts::new(scale);
+        let mut scene = Texts::new(scale, RandomState::default());
         visit(Case { row: "B2", name: "sub".into(), bounds: B2, scene: &mut scene });
         scene.is_undoing = true;
         visit(Case { row: "B2", name: "unsub".into(), bounds: B2, scene: &mut scene });
+    }
+    if scale.wants("B2") && !scale.is_quick {
+        let mut scene = Texts::new(scale, std::hash::RandomState::default());
+        let name = "sub, std's hasher".into();
+        visit(Case { row: "B2", name, bounds: Bounds::NONE, scene: &mut scene });
+        scene.is_undoing = true;
+        let name = "unsub, std's hasher".into();
+        visit(Case { row: "B2", name, bounds: Bounds::NONE, scene: &mut scene });
     }
     if scale.wants("B3") {
         let mut scene = Renewals::new(scale);
@@ -124,6 +134,15 @@ impl Names {
             .flat_map(move |half| part.clone().map(move |at| (at, watchers[at], half * NAMED)))
     }
 
+    /// The edges that all these are, between `users`.
+    fn edges(&self, users: usize) -> Edges {
+        let mut edges = Edges::new(users);
+        for (&watcher, targets) in self.watchers.iter().zip(&self.added) {
+            edges.append(watcher, targets);
+        }
+        edges
+    }
+
     fn units(&self) -> usize {
         self.watchers.len() / PARTS * LIST
     }
@@ -154,10 +173,7 @@ impl Subscriptions {
     fn of(names: Names, users: usize, has_rival: bool) -> Self {
         let world = World::online(users);
         let rival = has_rival.then(|| RivalWorld::online(users));
-        let mut edges = Edges::new(users);
-        for (&watcher, targets) in names.watchers.iter().zip(&names.added) {
-            edges.append(watcher, targets);
-        }
+        let mut edges = names.edges(users);
         edges.reserve();
         let ids = |lists: &[Vec<u32>]| {
             lists.iter().map(|list| list.iter().map(|&user| user.into()).collect()).collect()
@@ -258,12 +274,13 @@ impl Scene for Subscriptions {
     }
 }
 
-/// The same with texts for ids and the standard library's hasher, against a rival of the same kind.
-struct Texts {
-    engine: Engine<String>,
+/// The same with texts for ids, against a rival of the standard library's maps and its own hasher.
+struct Texts<S> {
+    engine: Engine<String, S>,
     now: Timestamp,
     sessions: Vec<SessionId>,
     naive: Naive,
+    least: LeastLists<u128>,
     names: Names,
     added: Vec<Vec<String>>,
     removed: Vec<Vec<String>>,
@@ -271,12 +288,13 @@ struct Texts {
     is_undoing: bool,
 }
 
-impl Texts {
-    fn new(scale: &Scale) -> Self {
+impl<S: BuildHasher> Texts<S> {
+    fn new(scale: &Scale, hasher: S) -> Self {
         let users = if scale.is_quick { scale.users / 4 } else { scale.users };
         let names = Names::of_community(users, scale.of(5_000).max(2 * LIST));
         let id = |user: u32| format!("user{user:07}");
-        let mut engine = Engine::new(calm().build().expect("the configuration is valid"));
+        let config = calm().build().expect("the configuration is valid");
+        let mut engine = Engine::with_hasher(config, hasher);
         let now = Timestamp::from_millis(1);
         let mut naive = Naive::default();
         let mut sessions = vec![any_session(); users];
@@ -291,14 +309,23 @@ impl Texts {
             lists.iter().map(|list| list.iter().map(|&user| id(user)).collect()).collect()
         };
         let (added, removed) = (ids(&names.added), ids(&names.removed));
+        let least = LeastLists::new(
+            (0..users as u32).map(|user| packed(&id(user))).collect(),
+            names.edges(users),
+        );
         let (rounds, is_undoing) = ([0; 4], false);
         let mut scene =
-            Self { engine, now, sessions, naive, names, added, removed, rounds, is_undoing };
+            Self { engine, now, sessions, naive, least, names, added, removed, rounds, is_undoing };
         for part in 0..PARTS {
             scene.ask_engine(part, false);
             scene.ask_naive(part, false);
             assert_eq!(scene.engine.stats().edges, (part + 1) * scene.names.units());
         }
+        let units = scene.names.units();
+        scene.ask_least(0, true);
+        assert_eq!(scene.least.edge_count(), (PARTS - 1) * units);
+        scene.ask_least(0, false);
+        assert_eq!(scene.least.edge_count(), PARTS * units);
         scene
     }
 
@@ -318,6 +345,20 @@ impl Texts {
         })
     }
 
+    fn ask_least(&mut self, part: usize, is_undoing: bool) -> Sample {
+        let Self { least, names, added, removed, .. } = self;
+        timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let lists = if is_undoing { &*removed } else { &*added };
+                let targets = lists[at][from..from + NAMED].iter().map(|id| packed(id));
+                match is_undoing {
+                    true => least.unsubscribe(watcher, targets),
+                    false => least.subscribe(watcher, targets),
+                }
+            }
+        })
+    }
+
     fn ask_naive(&mut self, part: usize, is_undoing: bool) -> Sample {
         let Self { naive, names, added, removed, .. } = self;
         timed(names.units(), || {
@@ -332,12 +373,13 @@ impl Texts {
     }
 }
 
-impl Scene for Texts {
+impl<S: BuildHasher> Scene for Texts<S> {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
         let part = self.rounds[contender as usize];
         self.rounds[contender as usize] += 1;
         let [undone, done] = match contender {
-            Contender::Floor | Contender::Least => return None,
+            Contender::Floor => return None,
+            Contender::Least => [true, false].map(|undo| self.ask_least(part, undo)),
             Contender::Engine => [true, false].map(|undo| self.ask_engine(part, undo)),
             Contender::Rival => [true, false].map(|undo| self.ask_naive(part, undo)),
         };
@@ -352,6 +394,7 @@ struct Renewals {
     renewed: Vec<Vec<u64>>,
     /// The rival's lists: no look-up of the user, no id to be found, only the list.
     lists: Vec<IndexSet<u32, RandomState>>,
+    least: LeastLists<u64>,
     table: Vec<u64>,
     slots: Vec<u32>,
     rounds: [usize; 4],
@@ -375,14 +418,18 @@ impl Renewals {
         assert!(done.is_ok_and(|done| done.failures.is_empty() && done.evicted.is_empty()));
         assert_eq!(world.engine.stats().edges, edges);
         let lists = names.added.iter().map(|list| list.iter().copied().collect()).collect();
+        let users = (0..scale.users as u64).collect();
+        let mut least = LeastLists::new(users, names.edges(scale.users));
+        least.subscribe_again(names.watchers[0], renewed[0][..NAMED].iter().copied());
+        assert_eq!(least.edge_count(), edges);
         let (table, slots) = (vec![0; scale.users], Random::new(5).shuffled(scale.users));
-        Self { world, names, renewed, lists, table, slots, rounds: [0; 4] }
+        Self { world, names, renewed, lists, least, table, slots, rounds: [0; 4] }
     }
 }
 
 impl Scene for Renewals {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, names, renewed, lists, table, slots, .. } = self;
+        let Self { world, names, renewed, lists, least, table, slots, .. } = self;
         let part = self.rounds[contender as usize];
         self.rounds[contender as usize] += 1;
         let units = names.units();
@@ -404,7 +451,12 @@ impl Scene for Renewals {
                     }
                 }
             }),
-            Contender::Least => return None,
+            Contender::Least => timed(units, || {
+                for (at, watcher, from) in names.requests(part) {
+                    let targets = renewed[at][from..from + NAMED].iter().copied();
+                    least.subscribe_again(watcher, targets);
+                }
+            }),
         })
     }
 }

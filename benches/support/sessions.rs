@@ -141,6 +141,10 @@ pub struct Returns {
     world: World,
     rival: Option<RivalWorld>,
     community: Community,
+    /// The session of each member, as each host knows it.
+    sessions: Vec<SessionId>,
+    numbers: Vec<u64>,
+    words: Vec<u64>,
     table: Vec<u64>,
     told: Vec<u64>,
     in_round: usize,
@@ -162,31 +166,50 @@ impl Returns {
                 rival.subscribe(member, watched);
             }
         }
+        let all = community.members.iter();
+        let session = |&member: &u32| world.sessions[member as usize];
+        let mut sessions: Vec<_> = all.clone().map(session).collect();
+        let number = |&member: &u32| rival.as_ref().map(|rival| rival.sessions[member as usize]);
+        let mut numbers: Vec<_> = all.filter_map(number).collect();
         // One is told of what he himself did only when he logs in.
-        assert_eq!(world.log_in_again(community.members[0]), 2 * edges + 1);
+        let first = community.members[0];
+        assert_eq!(world.log_in_again(first, &mut sessions[0]), 2 * edges + 1);
         if let Some(rival) = &mut rival {
-            assert_eq!(rival.log_in_again(community.members[0]), 2 * edges + 1);
+            assert_eq!(rival.log_in_again(first, &mut numbers[0]), 2 * edges + 1);
         }
         let table = (1..=users as u64).collect();
         let (told, in_round, returned) = (Vec::new(), members / 10, [0; 4]);
         let watchers = community.watchers.iter().map(Vec::as_slice);
         let mut least = Least::new(users, community.members.iter().copied().zip(watchers));
-        let first = community.members[0];
-        assert_eq!(least.log_in_again(1, least.session(first), first.into()), 2 * edges);
-        Self { world, rival, community, table, told, in_round, returned, least }
+        let all = community.members.iter();
+        let mut words: Vec<_> = all.map(|&member| least.session(member)).collect();
+        assert_eq!(least.log_in_again(1, &mut words[0], first.into()), 2 * edges);
+        Self {
+            world,
+            rival,
+            community,
+            sessions,
+            numbers,
+            words,
+            table,
+            told,
+            in_round,
+            returned,
+            least,
+        }
     }
 }
 
 impl Scene for Returns {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, community, told, least, .. } = self;
-        let Community { members: numbers, watchers, .. } = &*community;
+        let Self { world, community, sessions, numbers, words, told, least, .. } = self;
+        let Community { members: users, watchers, .. } = &*community;
         let in_round =
             if contender == Contender::Rival { self.in_round / 4 } else { self.in_round };
         let first = self.returned[contender as usize];
         self.returned[contender as usize] += in_round;
         // A number without a factor in common goes through all members, in no order of theirs.
-        let members = (first..first + in_round).map(|nth| nth * 7_919 % numbers.len());
+        let members = (first..first + in_round).map(|nth| nth * 7_919 % users.len());
         Some(match contender {
             Contender::Floor => timed(in_round, || {
                 for member in members {
@@ -198,21 +221,21 @@ impl Scene for Returns {
             }),
             Contender::Engine => timed(in_round, || {
                 for member in members {
-                    black_box(world.log_in_again(numbers[member]));
+                    black_box(world.log_in_again(users[member], &mut sessions[member]));
                 }
             }),
             Contender::Rival => {
                 let rival = self.rival.as_mut()?;
                 timed(in_round, || {
                     for member in members {
-                        black_box(rival.log_in_again(numbers[member]));
+                        black_box(rival.log_in_again(users[member], &mut numbers[member]));
                     }
                 })
             }
             Contender::Least => timed(in_round, || {
                 for member in members {
-                    let user = numbers[member];
-                    black_box(least.log_in_again(1, least.session(user), user.into()));
+                    let id = users[member].into();
+                    black_box(least.log_in_again(1, &mut words[member], id));
                 }
             }),
         })

@@ -11,7 +11,7 @@ use presence_engine::{
 
 use super::Random;
 use super::floors::expire;
-use super::least::Least;
+use super::least::{Least, SLOTS};
 use super::measure::{Sample, timed};
 use super::rival::{Rival, Rules};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
@@ -94,14 +94,15 @@ fn full(
 }
 
 /// A rival with the same sessions.
-fn full_rival(users: usize, spread_ms: u64) -> Rival {
+fn full_rival(users: usize) -> (Rival, Vec<u64>) {
     let mut rival = Rival::new(Rules { timeout_ms: TIMEOUT_MS, ..CALM });
-    for (nth, &user) in login_order(users).iter().enumerate() {
-        let now = nth as u64 * spread_ms / users as u64;
-        rival.login(now, u64::from(user), Platform::Web as u8, "w");
+    let mut sessions = vec![0; users];
+    for &user in &login_order(users) {
+        let session = rival.login(0, u64::from(user), Platform::Web as u8, "w");
+        sessions[user as usize] = session;
         rival.drain();
     }
-    rival
+    (rival, sessions)
 }
 
 /// Nobody is heard from: every session ends, with all that it entails.
@@ -110,15 +111,35 @@ struct Expiry {
     rival: Option<Rival>,
     wheel: Wheel,
     least: Option<Least>,
+    /// Of the least program, a millisecond each.
+    slots: Vec<Vec<u32>>,
     longest: Duration,
 }
 
 impl Expiry {
     fn new(users: usize, spread_ms: u64, accounts: Accounts, has_rival: bool) -> Self {
-        let (engine, _) = full(users, spread_ms, accounts);
-        let rival = has_rival.then(|| full_rival(users, spread_ms));
+        // Everybody is heard from in another order than that of the logins.
+        let (mut engine, sessions) = full(users, 1, accounts);
+        let order = Random::new(5).shuffled(users);
+        let moments = (0..users as u64).map(|nth| nth * spread_ms / users as u64);
+        for (now, &user) in moments.clone().zip(&order) {
+            let heard = engine.heartbeat(Timestamp::from_millis(now), sessions[user as usize]);
+            heard.expect("the session is live");
+        }
+        let rival = has_rival.then(|| {
+            let (mut rival, sessions) = full_rival(users);
+            for (now, &user) in moments.zip(&order) {
+                assert!(rival.heartbeat(now, sessions[user as usize]));
+            }
+            rival
+        });
         let least = has_rival.then(|| Least::new(users, core::iter::empty()));
-        Self { engine, rival, wheel: Wheel::new(users), least, longest: Duration::ZERO }
+        let mut slots = vec![Vec::new(); spread_ms as usize];
+        for (nth, &user) in order.iter().enumerate() {
+            slots[nth * spread_ms as usize / users].push(user);
+        }
+        let (wheel, longest) = (Wheel::new(users), Duration::ZERO);
+        Self { engine, rival, wheel, least, slots, longest }
     }
 
     fn users(&self) -> usize {
@@ -150,12 +171,12 @@ impl Expiry {
     }
 
     fn expire_least(&mut self) -> Option<Sample> {
-        let Self { least, wheel: Wheel { buckets, deadlines }, .. } = self;
+        let Self { least, slots, wheel: Wheel { deadlines, .. }, .. } = self;
         let least = least.as_mut()?;
         least.begin_anew();
         let mut outputs = 0;
         let end = deadlines.len() as u64;
-        let sample = timed(deadlines.len(), || outputs = least.expire(buckets, deadlines, end));
+        let sample = timed(deadlines.len(), || outputs = least.expire(slots, deadlines, end));
         assert_eq!(outputs, 3 * deadlines.len());
         Some(sample)
     }
@@ -204,13 +225,45 @@ struct Rearming {
     /// In another order than that of the logins.
     sessions: Vec<SessionId>,
     now: u64,
+    least: Least,
+    /// Of the least program, 256 slots of 256 ms.
+    slots: Box<[Vec<u32>; SLOTS]>,
+    order: Vec<u32>,
+    least_now: u64,
 }
 
 impl Rearming {
     fn new(users: usize) -> Self {
         let (engine, mut sessions) = full(users, TIMEOUT_MS / 2, Accounts::Open);
         Random::new(5).shuffle(&mut sessions);
-        Self { engine, wheel: Wheel::new(users), sessions, now: TIMEOUT_MS - 20_000 }
+        let mut order: Vec<u32> = (0..users as u32).collect();
+        let mut slots = Box::new([const { Vec::new() }; SLOTS]);
+        for &user in &login_order(users) {
+            let deadline = TIMEOUT_MS + u64::from(user) * (TIMEOUT_MS / 2) / users as u64;
+            slots[(deadline >> 8) as usize % slots.len()].push(user);
+        }
+        Random::new(5).shuffle(&mut order);
+        let least = Least::new(users, core::iter::empty());
+        let now = TIMEOUT_MS - 20_000;
+        let wheel = Wheel::new(users);
+        Self { engine, wheel, sessions, now, least, slots, order, least_now: now }
+    }
+
+    fn round_least(&mut self) -> Sample {
+        let Self { least, slots, order, least_now: now, .. } = self;
+        for (nth, &user) in order.iter().enumerate() {
+            let now = *now + nth as u64 * 10_000 / order.len() as u64;
+            assert!(least.heartbeat(now, least.session(user)));
+        }
+        let from = *now / 256;
+        *now += 50_000;
+        let sample = timed(order.len(), || {
+            for nth in from..*now / 256 {
+                black_box(least.put_back(slots, nth * 256, TIMEOUT_MS));
+            }
+        });
+        assert_eq!(slots.iter().map(Vec::len).sum::<usize>(), order.len());
+        sample
     }
 
     fn round(&mut self) -> Sample {
@@ -239,7 +292,8 @@ impl Scene for Rearming {
         match contender {
             Contender::Floor => Some(self.wheel.round()),
             Contender::Engine => Some(Self::round(self)),
-            Contender::Rival | Contender::Least => None,
+            Contender::Least => Some(Self::round_least(self)),
+            Contender::Rival => None,
         }
     }
 }

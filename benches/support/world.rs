@@ -90,14 +90,16 @@ impl World {
         self.drain();
     }
 
-    /// Logs a user out and in again, and returns how many sessions are told.
-    pub fn log_in_again(&mut self, user: u32) -> usize {
-        self.engine.logout(self.now, self.sessions[user as usize]).expect("the session is live");
+    /// Logs a user out and in again, and returns how many sessions are told. The host knows the
+    /// session, and is told the new one.
+    #[inline]
+    pub fn log_in_again(&mut self, user: u32, session: &mut SessionId) -> usize {
+        self.engine.logout(self.now, *session).expect("the session is live");
         let told = self.drain();
         let (platform, device) = (Platform::Web, DeviceId::new(DEVICES[0]));
         let kind = LoginKind::Login;
-        let session = self.engine.login(self.now, &u64::from(user), platform, device, kind);
-        self.sessions[user as usize] = session.expect("a login of a valid user succeeds");
+        let new = self.engine.login(self.now, &u64::from(user), platform, device, kind);
+        *session = new.expect("a login of a valid user succeeds");
         told + self.drain()
     }
 
@@ -207,12 +209,12 @@ impl RivalWorld {
         self.rival.drain();
     }
 
-    pub fn log_in_again(&mut self, user: u32) -> usize {
-        self.rival.logout(self.now, self.sessions[user as usize]);
+    #[inline]
+    pub fn log_in_again(&mut self, user: u32, session: &mut u64) -> usize {
+        self.rival.logout(self.now, *session);
         let (told, _) = self.rival.drain();
         let platform = Platform::Web as u8;
-        let session = self.rival.login(self.now, u64::from(user), platform, DEVICES[0]);
-        self.sessions[user as usize] = session;
+        *session = self.rival.login(self.now, u64::from(user), platform, DEVICES[0]);
         told + self.rival.drain().0
     }
 

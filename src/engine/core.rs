@@ -176,6 +176,22 @@ impl Core {
         core::hint::black_box(read);
     }
 
+    /// The same with what is touched when a session ends.
+    #[inline]
+    pub(super) fn call_for_end(&self, slot: u32) {
+        self.call_for(slot);
+        let place = self.wheel.call_for_place(Owner::Session(slot));
+        core::hint::black_box(place);
+        self.call_for_more(UserSlot(slot));
+    }
+
+    /// Reads what is touched of a user who goes offline beside what [`Core::call_for`] reads.
+    #[inline]
+    pub(super) fn call_for_more(&self, user: UserSlot) {
+        core::hint::black_box(self.wheel.call_for_place(Owner::User(user.0)));
+        core::hint::black_box(self.users.call_for_buckets(user));
+    }
+
     /// Returns when a live session ends if it is not heard from, and why: `None` if that moment
     /// cannot be represented (LV-2, LV-3).
     pub(super) fn session_deadline(&self, session: SessionId) -> Option<(Timestamp, CloseReason)> {

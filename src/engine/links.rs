@@ -51,15 +51,18 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         if !self.core.sessions.has_room() || !self.core.devices.has_room() {
             return Err(LoginError::Full(EngineFull));
         }
-        let user = match self.directory.find(user) {
+        // Called for before it is sure that it is he, as that is one line more to wait for.
+        let candidate = self.directory.candidate(user);
+        let known = candidate.and_then(|candidate| {
+            self.core.call_for(candidate.0);
+            self.directory.confirm(candidate, user)
+        });
+        let user = match known {
             Some(known) if self.core.is_refused(now, known, platform, &device, kind) => {
                 self.forget_idle();
                 return Err(LoginError::KickedOffline);
             }
-            Some(known) => {
-                self.core.call_for(known.0);
-                known
-            }
+            Some(known) => known,
             None => self.admit(user)?,
         };
         Ok(self.core.login(now, user, platform, device))
@@ -231,7 +234,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         reason: Reason,
     ) -> Result<(), UnknownSession> {
         let now = self.enter(now);
-        self.core.call_for(session.slot());
+        self.core.call_for_end(session.slot());
         let user = self.core.hear(now, session).ok_or(UnknownSession)?;
         self.core.end_link(now, user, session, None, action, reason);
         self.forget_idle();

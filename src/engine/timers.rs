@@ -1,5 +1,7 @@
 //! The passing of time: which timers are due, in which order, and what they do (TI-3 to TI-6).
 
+use smallvec::SmallVec;
+
 use crate::config::{Config, Timeout};
 use crate::devices::Devices;
 use crate::engine::core::{Core, session_deadline};
@@ -16,6 +18,9 @@ const SESSION_RANK: u64 = 0;
 const PUSH_RANK: u64 = 1 << 62;
 const CLEARING_RANK: u64 = 2 << 62;
 const FORGETTING_RANK: u64 = 3 << 62;
+
+/// For how many of those who are due is called at a time.
+const CALLED_FOR: usize = 16;
 
 /// What deadlines depend on.
 struct Deadlines<'a> {
@@ -102,14 +107,23 @@ impl Core {
     #[cold]
     fn run_timers(&mut self, work_max: u64) {
         let mut budget = work_max;
+        let mut due = SmallVec::new();
         while budget > 0 {
             // All that is due at one moment is collected before any of it fires.
-            let until = if self.due.len() > 0 { self.due_at } else { self.latest };
+            let is_begun = self.due.len() + due.len() > 0;
+            let until = if is_begun { self.due_at } else { self.latest };
             let Self { wheel, config, sessions, devices, users, .. } = self;
             let mut deadlines = Deadlines { config, sessions, devices, users };
-            if let Some((owner, at)) = wheel.pop(until, &mut budget, &mut deadlines) {
+            let popped = wheel.pop(until, &mut budget, &mut deadlines);
+            if let Some((owner, at)) = popped {
                 self.due_at = at;
-                self.due.push(self.rank(owner, at), owner);
+                due.push(owner);
+                if due.len() < CALLED_FOR {
+                    continue;
+                }
+            }
+            self.add_due(&mut due);
+            if popped.is_some() {
                 continue;
             }
             if budget == 0 {
@@ -118,7 +132,10 @@ impl Core {
             // What fires may arm something for the same moment, and then tells so here.
             self.due_from = Timestamp::MAX;
             let Some(mut owner) = self.due.pop() else { break };
-            loop {
+            for nth in 0.. {
+                if nth % CALLED_FOR == 0 {
+                    self.call_for_due();
+                }
                 budget = budget.saturating_sub(1 + self.fire(owner) as u64);
                 if budget == 0 || self.due_from <= self.due_at {
                     break;
@@ -129,12 +146,60 @@ impl Core {
                 }
             }
         }
+        self.add_due(&mut due);
         let next = self.next_pop();
         self.due_from = next.unwrap_or(Timestamp::MAX);
         // Where the budget was just enough, too: whoever is heard from is so at the wheel's moment.
         if next.is_none_or(|next| next > self.latest) {
             self.wheel.advance(self.latest);
         }
+    }
+
+    /// Adds owners to those who are due at this moment, and takes them out of `popped`.
+    fn add_due(&mut self, popped: &mut SmallVec<[Owner; CALLED_FOR]>) {
+        self.call_for_devices(popped.iter().copied());
+        for owner in popped.drain(..) {
+            self.due.push(self.rank(owner, self.due_at), owner);
+        }
+    }
+
+    /// Reads something of the links of sessions, and of the devices that they name: all of one kind
+    /// before any of the next, so that the processor waits for many of them at once.
+    #[inline]
+    fn call_for_devices(&self, owners: impl Iterator<Item = Owner> + Clone) {
+        let devices = owners.map(|owner| match owner {
+            Owner::Session(slot) => self.sessions.device_hint(slot),
+            Owner::User(_) => DeviceSlot::NONE,
+        });
+        core::hint::black_box(devices.clone().fold(0, |read, device| read ^ device.0));
+        core::hint::black_box(devices.fold(0, |read, device| read ^ self.devices.call_for(device)));
+    }
+
+    /// Reads something of what the next who are due will need, for the same reason.
+    fn call_for_due(&self) {
+        let coming = self.due.coming(CALLED_FOR);
+        if coming.len() < 2 {
+            return;
+        }
+        let owners = coming.iter().map(|&(_, owner)| owner);
+        let read = owners.clone().fold(0, |read, owner| {
+            read ^ match owner {
+                Owner::Session(slot) => self.sessions.call_for(slot),
+                Owner::User(_) => 0,
+            }
+        });
+        core::hint::black_box(read);
+        self.call_for_devices(owners.clone());
+        let users = owners.map(|owner| match owner {
+            Owner::Session(slot) => self.sessions.user_hint(slot),
+            Owner::User(slot) => UserSlot(slot),
+        });
+        let read = users.clone().fold(0, |read, user| {
+            let is_alone = u32::from(self.relations.call_for_lists(user));
+            read ^ is_alone ^ self.users.call_for_record(user) ^ self.reach.call_for(user)
+        });
+        core::hint::black_box(read);
+        users.for_each(|user| self.call_for_more(user));
     }
 
     pub(super) fn next_pop(&self) -> Option<Timestamp> {

@@ -98,6 +98,17 @@ impl Batch {
         Some(owner)
     }
 
+    /// Returns some of those who are next, in no order, to be called for.
+    #[inline]
+    pub(crate) fn coming(&self, count: usize) -> &[(u64, Owner)] {
+        if let Some(Reverse((_, nth))) = self.heads.peek() {
+            let Run { items, read, .. } = &self.runs[*nth];
+            return &items[*read..items.len().min(read + count)];
+        }
+        let waiting = if self.front.is_empty() { &self.incoming } else { &self.front };
+        &waiting[waiting.len().saturating_sub(count)..]
+    }
+
     /// Returns how many owners are waiting.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -111,7 +111,7 @@ fn defaults_are_those_of_the_rules() {
     ];
     assert_eq!(timeouts.map(|(timeout, _)| timeout), Timeout::ALL);
     assert_eq!(timeouts.map(|(t, _)| config.timeout(t)), timeouts.map(|(_, ms)| ms));
-    assert_eq!(config.timer_work_max(), 4_096);
+    assert_eq!(config.timer_work_max(), 2_048);
 }
 
 /// BI-4: every number must be at least 1, and the refusal names the field.

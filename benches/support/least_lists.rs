@@ -1,0 +1,123 @@
+//! The least program for lists: what any program does with a request that names a hundred ids.
+//!
+//! It finds the ids in the smallest table, all of them in one go, and then puts numbers of 4 bytes
+//! into lists whose room is there, and takes them out. It knows no limits, no rates, no tiers, no
+//! friends and no answers; that a new edge is new, and an old one old, it takes for granted.
+
+use core::hash::{BuildHasher, Hash};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::floors::Edges;
+
+/// Ids are kept as `K`: a number, or a text of up to 16 bytes in one.
+pub struct LeastLists<K> {
+    table: HashTable<u32>,
+    ids: Vec<K>,
+    hasher: RandomState,
+    edges: Edges,
+    /// Who was found for a request.
+    found: Vec<u32>,
+    /// Those of them, in an open table, to be looked for; [`NOBODY`] where there is none.
+    named: [u32; NAMED_ROOM],
+}
+
+const NAMED_ROOM: usize = 512;
+const NOBODY: u32 = u32::MAX;
+
+/// A text of up to 16 bytes as a number.
+pub fn packed(text: &str) -> u128 {
+    let mut bytes = [0; 16];
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    u128::from_le_bytes(bytes)
+}
+
+impl<K: Hash + Eq> LeastLists<K> {
+    /// Users with these ids, and the edges that `edges` holds, with room for as many.
+    pub fn new(ids: Vec<K>, mut edges: Edges) -> Self {
+        edges.reserve();
+        let hasher = RandomState::default();
+        let mut table = HashTable::with_capacity(ids.len());
+        for (user, id) in ids.iter().enumerate() {
+            let hash = |&user: &u32| hasher.hash_one(&ids[user as usize]);
+            table.insert_unique(hasher.hash_one(id), user as u32, hash);
+        }
+        let (found, named) = (Vec::new(), [NOBODY; NAMED_ROOM]);
+        Self { table, ids, hasher, edges, found, named }
+    }
+
+    /// Finds whom a request names. All are called for before any id is looked at.
+    #[inline]
+    fn look_up(&mut self, names: impl Iterator<Item = K> + Clone) {
+        let Self { table, ids, hasher, found, .. } = self;
+        found.clear();
+        found.extend(names.clone().map(|id| {
+            let candidate = table.iter_hash(hasher.hash_one(&id)).next();
+            candidate.copied().unwrap_or(0)
+        }));
+        for (found, id) in found.iter_mut().zip(names) {
+            if ids[*found as usize] != id {
+                let user = table.find(hasher.hash_one(&id), |&user| ids[user as usize] == id);
+                *found = *user.expect("only users are named");
+            }
+        }
+    }
+
+    /// Adds edges that are new.
+    #[inline(never)]
+    pub fn subscribe(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
+        self.look_up(names);
+        let Self { edges, found, .. } = self;
+        edges.append(watcher, found);
+    }
+
+    /// Takes edges out at both ends.
+    #[inline(never)]
+    pub fn unsubscribe(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
+        self.look_up(names);
+        self.take_out_named(watcher);
+        for &target in &self.found {
+            let watchers = self.edges.watchers_mut(target);
+            let at = watchers.iter().position(|&other| other == watcher);
+            watchers.swap_remove(at.expect("only edges are taken out"));
+        }
+    }
+
+    /// Puts users who are in a list at its end.
+    #[inline(never)]
+    pub fn subscribe_again(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
+        self.look_up(names);
+        self.take_out_named(watcher);
+        self.edges.watched_mut(watcher).extend_from_slice(&self.found);
+    }
+
+    /// Takes those who were found out of a user's own list, in one pass over it.
+    fn take_out_named(&mut self, watcher: u32) {
+        let Self { edges, found, named, .. } = self;
+        named.fill(NOBODY);
+        for &user in found.iter() {
+            let mut at = place(user);
+            while named[at] != NOBODY {
+                at = (at + 1) % NAMED_ROOM;
+            }
+            named[at] = user;
+        }
+        edges.watched_mut(watcher).retain(|&user| {
+            let mut at = place(user);
+            while named[at] != NOBODY && named[at] != user {
+                at = (at + 1) % NAMED_ROOM;
+            }
+            named[at] == NOBODY
+        });
+    }
+
+    pub fn edge_count(&self) -> usize {
+        self.edges.len()
+    }
+}
+
+/// Where to look for a user first.
+fn place(user: u32) -> usize {
+    (user.wrapping_mul(0x9e37_79b1) >> 23) as usize
+}
