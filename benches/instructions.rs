@@ -42,7 +42,6 @@ fn online(users: usize) -> World {
     let mut session = world.sessions[last as usize];
     world.log_in_again(last, &mut session);
     world.sessions[last as usize] = session;
-    let session = world.sessions[last as usize];
     world.engine.unsubscribe_all(world.now, session).expect("no request is refused");
     world
 }
@@ -158,7 +157,8 @@ fn login_replacing(mut world: World) -> World {
 #[bench::by_hundred_in_a_crowd(lists(CROWD))]
 fn logout_and_login(mut world: World) -> World {
     for user in 0..TIMES as u32 {
-        black_box(world.log_in_again(user));
+        let mut session = world.sessions[user as usize];
+        black_box(world.log_in_again(user, &mut session));
     }
     world
 }

@@ -455,12 +455,12 @@ struct Pinned {
 const SHORT_JOURNAL: Pinned = Pinned {
     inputs: 1_000,
     lines: "6c7d582fb46809263945b18dcd1a709498f5766761b5ea0de8a10e2972995533",
-    ids: "7fb3e7e0ea92b5bac968d2a6139df4852f836b8f4319f9e3702aff986063bee3",
+    ids: "30d123dc5734fb719efb696a370eb1713cac5e9ef8f581dc7856fdd8a74ee419",
 };
 const LONG_JOURNAL: Pinned = Pinned {
     inputs: 12_000,
     lines: "99d451243cebca299be32b7e50aeb6266211785703139a1ad26bb28d02413159",
-    ids: "8ee7d50bf261613e756a0cf709a3f7d4170e92fce872ecc35b4d87e0d7d7ecc3",
+    ids: "8a5e5e4cb4ba145fa551ee72aa69cf055915a62a57a69b6dd1cffa763103433e",
 };
 
 /// TI-7: 10,000 inputs give the same outputs and answers in every build, by every hasher, and by

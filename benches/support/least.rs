@@ -167,8 +167,8 @@ impl Least {
         self.drain()
     }
 
-    /// Ends the sessions that are due in the slots of a wheel, of one millisecond each, in the order
-    /// in which they were made, and returns how many outputs that gave.
+    /// Ends the sessions that are due in the slots of a wheel, a millisecond each, in the order in
+    /// which they were made, and tells how many outputs that gave.
     pub fn expire(&mut self, slots: &[Vec<u32>], deadlines: &[u64], now: u64) -> usize {
         let mut count = 0;
         let mut due = Vec::new();
@@ -190,7 +190,7 @@ impl Least {
     /// since, and returns how many they are.
     #[inline(never)]
     pub fn put_back(&mut self, slots: &mut [Vec<u32>; SLOTS], now: u64, timeout: u64) -> usize {
-        let mut entries = std::mem::take(&mut slots[(now >> 8) as usize % SLOTS]);
+        let mut entries = core::mem::take(&mut slots[(now >> 8) as usize % SLOTS]);
         let mut count = 0;
         for &user in &entries {
             let heard = u64::from(self.records[user as usize].heard);
