@@ -167,18 +167,23 @@ impl Least {
         self.drain()
     }
 
-    /// Ends the sessions that are due in the slots of a wheel, a millisecond each, in the order in
-    /// which they were made, and tells how many outputs that gave.
-    pub fn expire(&mut self, slots: &[Vec<u32>], deadlines: &[u64], now: u64) -> usize {
+    /// Puts the entries of a wheel, whose sessions were heard from since, into slots of a
+    /// millisecond each, and ends the sessions of each slot in the order in which they were made.
+    /// Returns how many outputs that gave.
+    pub fn expire(&mut self, entries: &[u32], slots: &mut [Vec<u32>]) -> usize {
+        for &user in entries {
+            slots[self.records[user as usize].heard as usize].push(user);
+        }
         let mut count = 0;
         let mut due = Vec::new();
-        for slot in slots {
-            let ended = slot.iter().filter(|&&user| deadlines[user as usize] <= now);
-            due.extend(ended.map(|&user| (self.orders[user as usize], user)));
+        for (now, slot) in slots.iter_mut().enumerate() {
+            due.extend(slot.drain(..).map(|user| (self.orders[user as usize], user)));
             due.sort_unstable();
             for (_, user) in due.drain(..) {
-                self.note(now, user, Kind::Close);
-                self.end(now, user);
+                if self.records[user as usize].heard == now as u32 {
+                    self.note(now as u64, user, Kind::Close);
+                    self.end(now as u64, user);
+                }
             }
             count += self.outputs.len();
             self.drain();

@@ -111,8 +111,9 @@ struct Expiry {
     rival: Option<Rival>,
     wheel: Wheel,
     least: Option<Least>,
-    /// Of the least program, a millisecond each.
+    /// Of the least program: a slot for each millisecond in which somebody was heard from.
     slots: Vec<Vec<u32>>,
+    entries: Vec<u32>,
     longest: Duration,
 }
 
@@ -128,18 +129,20 @@ impl Expiry {
         }
         let rival = has_rival.then(|| {
             let (mut rival, sessions) = full_rival(users);
-            for (now, &user) in moments.zip(&order) {
+            for (now, &user) in moments.clone().zip(&order) {
                 assert!(rival.heartbeat(now, sessions[user as usize]));
             }
             rival
         });
-        let least = has_rival.then(|| Least::new(users, core::iter::empty()));
-        let mut slots = vec![Vec::new(); spread_ms as usize];
-        for (nth, &user) in order.iter().enumerate() {
-            slots[nth * spread_ms as usize / users].push(user);
+        let mut least = has_rival.then(|| Least::new(users, core::iter::empty()));
+        if let Some(least) = &mut least {
+            for (now, &user) in moments.zip(&order) {
+                assert!(least.heartbeat(now, least.session(user)));
+            }
         }
-        let (wheel, longest) = (Wheel::new(users), Duration::ZERO);
-        Self { engine, rival, wheel, least, slots, longest }
+        let slots = vec![Vec::new(); spread_ms as usize];
+        let (wheel, entries, longest) = (Wheel::new(users), login_order(users), Duration::ZERO);
+        Self { engine, rival, wheel, least, slots, entries, longest }
     }
 
     fn users(&self) -> usize {
@@ -171,13 +174,12 @@ impl Expiry {
     }
 
     fn expire_least(&mut self) -> Option<Sample> {
-        let Self { least, slots, wheel: Wheel { deadlines, .. }, .. } = self;
+        let Self { least, slots, entries, .. } = self;
         let least = least.as_mut()?;
         least.begin_anew();
         let mut outputs = 0;
-        let end = deadlines.len() as u64;
-        let sample = timed(deadlines.len(), || outputs = least.expire(slots, deadlines, end));
-        assert_eq!(outputs, 3 * deadlines.len());
+        let sample = timed(entries.len(), || outputs = least.expire(entries, slots));
+        assert_eq!(outputs, 3 * entries.len());
         Some(sample)
     }
 
