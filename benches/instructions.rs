@@ -91,7 +91,8 @@ fn lists(users: usize) -> World {
 /// Of these, 1,900 time out, one after another between 60,000 and 117,000.
 fn mortal(users: usize) -> World {
     let mut world = World::empty(calm().timeout(Timeout::Web, 60_000));
-    for user in USERS as u64..users as u64 {
+    // One at least, so that as many levels of the wheel are looked at.
+    for user in USERS as u64..users.max(USERS + 1) as u64 {
         let (device, kind) = (DeviceId::new("desk"), LoginKind::Login);
         let login = world.engine.login(world.now, &user, Platform::Linux, device, kind);
         login.expect("a login of a valid user succeeds");
