@@ -412,6 +412,34 @@ mod tests {
         assert_eq!(sessions.check_invariants(), Ok(()));
     }
 
+    /// Whatever is opened and closed, the free slots are in one list, and the one liked is taken.
+    #[test]
+    fn free_slots_are_taken_from_anywhere_in_their_list() {
+        let mut sessions = Sessions::default();
+        let mut live: Vec<SessionId> = Vec::new();
+        for step in 0..2_000u32 {
+            let dice = step.wrapping_mul(0x9e37_79b1) >> 16;
+            // Up to about 40 of them come, and go again.
+            if dice % 80 < live.len() as u32 {
+                let session = live.swap_remove(dice as usize % live.len());
+                sessions.close(session);
+                assert!(!sessions.hear(session, Timestamp::ZERO));
+            } else {
+                let liked = dice % 64;
+                let is_free = sessions.is_free(liked);
+                let (user, device) = (UserSlot(liked), DeviceSlot(step));
+                let session = sessions.open(Timestamp::ZERO, user, device, Platform::Web);
+                assert!(!is_free || session.slot() == liked);
+                assert!(!live.contains(&session));
+                assert_eq!(sessions.device(session), Some(device));
+                live.push(session);
+            }
+            assert_eq!(sessions.len(), live.len());
+            assert_eq!(sessions.check_invariants(), Ok(()));
+        }
+        assert!(live.iter().all(|&session| sessions.hear(session, Timestamp::ZERO)));
+    }
+
     /// LV-7: an id is never given twice, not even when a slot has used up its generations.
     #[test]
     fn a_slot_is_given_up_when_its_generations_are() {
