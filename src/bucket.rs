@@ -157,6 +157,8 @@ impl Full {
 
 /// The latest moment, in units, that is kept in a bucket's own place.
 const SHORT_MAX: u64 = i64::MAX as u64;
+/// No number of anybody's.
+const NOBODY: u64 = u64::MAX;
 /// Stands in a bucket's place whose moment is kept apart.
 const LATE: u64 = u64::MAX;
 
@@ -164,21 +166,22 @@ const LATE: u64 = u64::MAX;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     full_at: [Vec<u64>; Api::ALL.len()],
-    /// Of which rates each user's buckets are.
+    /// Of which rates each user's buckets are; of a free number, the next one that is.
     epochs: Vec<u64>,
-    free: Vec<u32>,
+    free: Option<u32>,
     late: BTreeMap<(u32, usize), Full>,
 }
 
 impl Buckets {
     /// Makes full buckets for a user, and returns their number.
     pub(crate) fn add(&mut self, rates: &RateHistory) -> u32 {
-        let number = self.free.pop().unwrap_or_else(|| {
+        let number = self.free.unwrap_or_else(|| {
             self.full_at.iter_mut().for_each(|column| column.push(0));
-            self.epochs.push(0);
+            self.epochs.push(NOBODY);
             (self.epochs.len() - 1) as u32
         });
-        self.epochs[number as usize] = rates.epoch();
+        let next = core::mem::replace(&mut self.epochs[number as usize], rates.epoch());
+        self.free = u32::try_from(next).ok();
         number
     }
 
@@ -193,7 +196,7 @@ impl Buckets {
     /// Forgets a user's buckets.
     pub(crate) fn remove(&mut self, number: u32) {
         self.fill(number);
-        self.free.push(number);
+        self.epochs[number as usize] = self.free.replace(number).map_or(NOBODY, u64::from);
     }
 
     /// Takes a token for `api`, or tells after how many milliseconds there will be one (LI-5).
@@ -371,7 +374,9 @@ impl Buckets {
         &self,
         numbers: impl Iterator<Item = u32>,
     ) -> Result<(), &'static str> {
-        let mut all: Vec<u32> = numbers.chain(self.free.iter().copied()).collect();
+        let next = |&number: &u32| u32::try_from(*self.epochs.get(number as usize)?).ok();
+        let free = core::iter::successors(self.free, next).take(self.epochs.len() + 1);
+        let mut all: Vec<u32> = numbers.chain(free).collect();
         all.sort_unstable();
         if !all.into_iter().eq(0..self.epochs.len() as u32) {
             return Err("bucket 1: a number is not one user's or free");

@@ -263,8 +263,8 @@ impl ConfigBuilder {
 
     /// Sets after how much work one [`Engine::handle_timeout`](crate::Engine::handle_timeout)
     /// stops, at least 1: each timer looked at, each session and edge walked, each edge and device
-    /// dropped is a unit. Fixed for the life of an engine. Default: 2,048, which is half a
-    /// millisecond where sessions end and nothing of theirs is in a cache.
+    /// dropped is a unit. Fixed for the life of an engine. Default: 2,048, which is about
+    /// half a millisecond where sessions of users end whom nobody watches, and who are in no cache.
     pub fn timer_work_max(mut self, units: u64) -> Self {
         self.values.timer_work_max = units;
         self

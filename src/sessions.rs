@@ -42,7 +42,8 @@ pub(crate) const LOOK_AGAIN_MS: u64 = 1 << 31;
 
 #[derive(Clone, Debug)]
 struct Session {
-    /// The lower half of the moment at which it was heard.
+    /// The lower half of the moment at which it was heard; of a free slot, the one before it in the
+    /// list of these.
     heard: u32,
     /// Even and with [`SILENT`], if that was longer ago than can be told by it.
     generation: u32,
@@ -72,22 +73,23 @@ impl Session {
     }
 }
 
-/// Whose a session is; of a free slot, those before and after it in the free list. So nothing has
-/// to grow when a million sessions end.
+/// Whose a session is.
 #[derive(Clone, Debug)]
 struct Link {
+    /// Of a free slot, the one after it in the list of these: so nothing has to grow when a million
+    /// sessions end. One whose generations are used up names itself.
     user: UserSlot,
     device: DeviceSlot,
 }
 
 /// All sessions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sessions {
     records: Vec<Session>,
     links: Vec<Link>,
     platforms: Vec<Platform>,
-    /// The first free slot, or [`NOWHERE`], and how many there are.
-    free: u32,
+    /// The first free slot, and how many there are.
+    free: Option<u32>,
     free_count: usize,
     used_up: usize,
     /// When the silent were last heard.
@@ -96,20 +98,6 @@ pub(crate) struct Sessions {
 
 /// No slot: there are fewer.
 const NOWHERE: u32 = u32::MAX;
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self {
-            records: Vec::new(),
-            links: Vec::new(),
-            platforms: Vec::new(),
-            free: NOWHERE,
-            free_count: 0,
-            used_up: 0,
-            silent: BTreeMap::new(),
-        }
-    }
-}
 
 impl Sessions {
     /// How many sessions can be live: timers keep the slot in 31 bits.
@@ -149,10 +137,11 @@ impl Sessions {
                 self.add_slot();
             }
         }
-        if self.free_count == 0 {
-            self.add_slot();
-        }
-        let slot = if self.is_free(liked) { liked } else { self.free };
+        let slot = match self.free {
+            Some(_) if self.is_free(liked) => liked,
+            Some(first) => first,
+            None => self.add_slot(),
+        };
         self.take_out(slot);
         slot
     }
@@ -166,34 +155,37 @@ impl Sessions {
 
     /// Takes a slot out of the free list.
     fn take_out(&mut self, slot: u32) {
-        let Link { user: UserSlot(before), device: DeviceSlot(after) } = self.links[slot as usize];
+        let before = self.records[slot as usize].heard;
+        let UserSlot(after) = self.links[slot as usize].user;
         match self.links.get_mut(before as usize) {
-            Some(before) => before.device.0 = after,
-            None => self.free = after,
+            Some(link) => link.user.0 = after,
+            None => self.free = (after != NOWHERE).then_some(after),
         }
-        if let Some(after) = self.links.get_mut(after as usize) {
-            after.user.0 = before;
+        if let Some(record) = self.records.get_mut(after as usize) {
+            record.heard = before;
         }
         self.free_count -= 1;
     }
 
-    /// Puts a slot in front of the free list.
+    /// Puts a slot in front of the free list. Its device stays readable.
     fn put_in(&mut self, slot: u32) {
-        let after = core::mem::replace(&mut self.free, slot);
-        if let Some(after) = self.links.get_mut(after as usize) {
-            after.user.0 = slot;
+        let after = self.free.replace(slot).unwrap_or(NOWHERE);
+        if let Some(record) = self.records.get_mut(after as usize) {
+            record.heard = slot;
         }
-        self.links[slot as usize] = Link { user: UserSlot(NOWHERE), device: DeviceSlot(after) };
+        self.records[slot as usize].heard = NOWHERE;
+        self.links[slot as usize].user = UserSlot(after);
         self.free_count += 1;
     }
 
-    /// Adds a free slot.
-    fn add_slot(&mut self) {
+    /// Adds a free slot, and returns it.
+    fn add_slot(&mut self) -> u32 {
         let slot = self.records.len() as u32;
         self.records.push(Session { heard: 0, generation: 0 });
-        self.links.push(Link { user: UserSlot(slot), device: DeviceSlot::NONE });
+        self.links.push(Link { user: UserSlot(NOWHERE), device: DeviceSlot::NONE });
         self.platforms.push(Platform::Web);
         self.put_in(slot);
+        slot
     }
 
     /// Ends a live session.
@@ -245,10 +237,10 @@ impl Sessions {
         self.links.get(slot as usize).map_or(DeviceSlot::NONE, |link| link.device)
     }
 
-    /// Returns whose the last session in a slot was, whether live or not: to be read ahead.
+    /// Returns whose the session in a slot is if it is live, else anybody: to be read ahead.
     #[inline]
     pub(crate) fn user_hint(&self, slot: u32) -> UserSlot {
-        self.links.get(slot as usize).map_or(UserSlot(slot), |link| link.user)
+        self.links[slot as usize].user
     }
 
     /// Returns the device of a live session.
@@ -320,13 +312,13 @@ impl Sessions {
         if odd != self.len() {
             return Err("sessions 1: the live sessions are not those of odd generation");
         }
-        let (mut free, mut before, mut slot) = (0, NOWHERE, self.free);
-        while let Some(link) = self.links.get(slot as usize) {
-            if !self.is_free(slot) || link.user.0 != before || free > self.free_count {
+        let (mut free, mut before, mut slot) = (0, NOWHERE, self.free.unwrap_or(NOWHERE));
+        while let Some(record) = self.records.get(slot as usize) {
+            if !self.is_free(slot) || record.heard != before || free > self.free_count {
                 return Err("sessions 2: the free list is broken");
             }
             free += 1;
-            (before, slot) = (slot, link.device.0);
+            (before, slot) = (slot, self.links[slot as usize].user.0);
         }
         let is_used_up = |&slot: &u32| {
             self.records[slot as usize].generation == 0 && self.links[slot as usize].user.0 == slot

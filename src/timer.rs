@@ -36,7 +36,7 @@ const ROOM_KEPT: usize = 64;
 const SPARE_MAX: usize = 8;
 const SPARE_LEN_MAX: usize = 1 << 16;
 /// For how many entries at a time what they need is called for.
-const COMING_MAX: usize = 128;
+const COMING_MAX: u64 = 128;
 
 /// Who a timer belongs to: an index in one of two families of owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +133,8 @@ pub(crate) struct Wheel {
     busy: u8,
     /// The level whose slot at the digit of `now` is being emptied.
     emptying: Option<u8>,
-    /// For how many of the last entries of that slot has been called, about.
+    /// For how many of the last entries of that slot has been called: about, as others may come and
+    /// go, and only speed depends on it.
     called_for: usize,
     places: [Vec<Place>; 2],
     spare: Vec<Vec<Entry>>,
@@ -256,7 +257,7 @@ impl Wheel {
     ) -> Option<(Owner, Timestamp)> {
         while *budget > 0 {
             if self.called_for == 0 {
-                self.call_for(entries, owners);
+                self.call_for(entries, *budget, owners);
             }
             let Some(entry) = entries.pop() else { break };
             self.called_for = self.called_for.saturating_sub(1);
@@ -279,8 +280,9 @@ impl Wheel {
 
     /// Reads something of what the deadlines of the last entries will need, and of their places.
     #[inline]
-    fn call_for(&mut self, entries: &[Entry], owners: &impl Owners) {
-        let coming = &entries[entries.len().saturating_sub(COMING_MAX)..];
+    fn call_for(&mut self, entries: &[Entry], budget: u64, owners: &impl Owners) {
+        let count = COMING_MAX.min(budget) as usize;
+        let coming = &entries[entries.len().saturating_sub(count)..];
         self.called_for = coming.len();
         // In a loop of few instructions the processor waits for many of them at once.
         let read = coming.iter().fold(0, |read, &entry| {

@@ -51,7 +51,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         if !self.core.sessions.has_room() || !self.core.devices.has_room() {
             return Err(LoginError::Full(EngineFull));
         }
-        // Called for before it is sure that it is he, as that is one line more to wait for.
+        // Called for before it is sure that it is he, as that is one line more to wait for. It is
+        // another if their hashes begin alike, once in twenty times at most.
         let candidate = self.directory.candidate(user);
         let known = candidate.and_then(|candidate| {
             self.core.call_for(candidate.0);
@@ -137,8 +138,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         self.heartbeat_anew(now, session)
     }
 
-    /// The same of the first at its stamp, and of those whose session has ended. Out of line, as a
-    /// heartbeat that saves registers for it takes a third longer.
+    /// The same where the stamp is another than the last, timers may be due, or the session has
+    /// ended or is silent. Out of line, as a heartbeat that saves registers for it takes a third
+    /// longer.
     #[inline(never)]
     fn heartbeat_anew(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         let now = self.enter(now);

@@ -20,7 +20,7 @@ const CLEARING_RANK: u64 = 2 << 62;
 const FORGETTING_RANK: u64 = 3 << 62;
 
 /// For how many of those who are due is called at a time.
-const CALLED_FOR: usize = 16;
+const COMING_MAX: usize = 16;
 
 /// What deadlines depend on.
 struct Deadlines<'a> {
@@ -80,7 +80,7 @@ impl Core {
 
     /// Takes a stamp before which nothing is due; tells whether it is one, and else does nothing.
     #[inline]
-    pub(super) fn enter_early(&mut self, now: Timestamp) -> bool {
+    fn enter_early(&mut self, now: Timestamp) -> bool {
         let is_early = self.latest <= now && now < self.due_from;
         // Many inputs have the same stamp.
         if is_early && self.latest != now {
@@ -107,23 +107,25 @@ impl Core {
     #[cold]
     fn run_timers(&mut self, work_max: u64) {
         let mut budget = work_max;
-        let mut due = SmallVec::new();
+        // Who is due, and waits for his rank; and how many who fire have been called for.
+        let (mut collected, mut called_for) = (SmallVec::new(), 0);
         while budget > 0 {
             // All that is due at one moment is collected before any of it fires.
-            let is_begun = self.due.len() + due.len() > 0;
+            let is_begun = self.due.len() + collected.len() > 0;
             let until = if is_begun { self.due_at } else { self.latest };
             let Self { wheel, config, sessions, devices, users, .. } = self;
             let mut deadlines = Deadlines { config, sessions, devices, users };
             let popped = wheel.pop(until, &mut budget, &mut deadlines);
             if let Some((owner, at)) = popped {
                 self.due_at = at;
-                due.push(owner);
-                if due.len() < CALLED_FOR {
+                collected.push(owner);
+                if collected.len() < COMING_MAX {
                     continue;
                 }
             }
-            self.add_due(&mut due);
+            self.add_due(&mut collected);
             if popped.is_some() {
+                called_for = 0;
                 continue;
             }
             if budget == 0 {
@@ -132,10 +134,12 @@ impl Core {
             // What fires may arm something for the same moment, and then tells so here.
             self.due_from = Timestamp::MAX;
             let Some(mut owner) = self.due.pop() else { break };
-            for nth in 0.. {
-                if nth % CALLED_FOR == 0 {
+            loop {
+                if called_for == 0 {
+                    called_for = COMING_MAX;
                     self.call_for_due();
                 }
+                called_for -= 1;
                 budget = budget.saturating_sub(1 + self.fire(owner) as u64);
                 if budget == 0 || self.due_from <= self.due_at {
                     break;
@@ -146,7 +150,7 @@ impl Core {
                 }
             }
         }
-        self.add_due(&mut due);
+        self.add_due(&mut collected);
         let next = self.next_pop();
         self.due_from = next.unwrap_or(Timestamp::MAX);
         // Where the budget was just enough, too: whoever is heard from is so at the wheel's moment.
@@ -155,10 +159,12 @@ impl Core {
         }
     }
 
-    /// Adds owners to those who are due at this moment, and takes them out of `popped`.
-    fn add_due(&mut self, popped: &mut SmallVec<[Owner; CALLED_FOR]>) {
-        self.call_for_devices(popped.iter().copied());
-        for owner in popped.drain(..) {
+    /// Adds owners to those who are due at this moment.
+    fn add_due(&mut self, collected: &mut SmallVec<[Owner; COMING_MAX]>) {
+        if collected.len() > 1 {
+            self.call_for_devices(collected.iter().copied());
+        }
+        for owner in collected.drain(..) {
             self.due.push(self.rank(owner, self.due_at), owner);
         }
     }
@@ -175,13 +181,13 @@ impl Core {
         core::hint::black_box(devices.fold(0, |read, device| read ^ self.devices.call_for(device)));
     }
 
-    /// Reads something of what the next who are due will need, for the same reason.
+    /// Reads something of what the next who are due will need, for the same reason: nothing for
+    /// one alone.
     fn call_for_due(&self) {
-        let coming = self.due.coming(CALLED_FOR);
-        if coming.len() < 2 {
+        let owners = self.due.coming(COMING_MAX);
+        if self.due.len() < 2 {
             return;
         }
-        let owners = coming.iter().map(|&(_, owner)| owner);
         let read = owners.clone().fold(0, |read, owner| {
             read ^ match owner {
                 Owner::Session(slot) => self.sessions.call_for(slot),
@@ -195,8 +201,8 @@ impl Core {
             Owner::User(slot) => UserSlot(slot),
         });
         let read = users.clone().fold(0, |read, user| {
-            let is_alone = u32::from(self.relations.call_for_lists(user));
-            read ^ is_alone ^ self.users.call_for_record(user) ^ self.reach.call_for(user)
+            let is_unwatched = u32::from(self.relations.call_for_lists(user));
+            read ^ is_unwatched ^ self.users.call_for_record(user) ^ self.reach.call_for(user)
         });
         core::hint::black_box(read);
         users.for_each(|user| self.call_for_more(user));

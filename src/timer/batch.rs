@@ -98,15 +98,25 @@ impl Batch {
         Some(owner)
     }
 
-    /// Returns some of those who are next, in no order, to be called for.
+    /// Walks up to `count` of those who are next or soon, in no order, to be called for. Nobody is
+    /// incoming.
     #[inline]
-    pub(crate) fn coming(&self, count: usize) -> &[(u64, Owner)] {
-        if let Some(Reverse((_, nth))) = self.heads.peek() {
-            let Run { items, read, .. } = &self.runs[*nth];
-            return &items[*read..items.len().min(read + count)];
+    pub(crate) fn coming(&self, count: usize) -> impl Iterator<Item = Owner> + Clone {
+        let (mut only, mut heads) = (&self.front[self.front.len().saturating_sub(count)..], 0);
+        match self.heads.peek() {
+            // One of each chain is near the top.
+            Some(_) if self.heads.len() > 1 => heads = count,
+            Some(Reverse((_, nth))) => {
+                let Run { items, read, .. } = &self.runs[*nth];
+                only = &items[*read..items.len().min(read + count)];
+            }
+            None => {}
         }
-        let waiting = if self.front.is_empty() { &self.incoming } else { &self.front };
-        &waiting[waiting.len().saturating_sub(count)..]
+        let heads = self.heads.iter().take(heads).map(|Reverse((_, nth))| {
+            let Run { items, read, .. } = &self.runs[*nth];
+            items[*read].1
+        });
+        only.iter().map(|&(_, owner)| owner).chain(heads)
     }
 
     /// Returns how many owners are waiting.
