@@ -80,9 +80,9 @@ impl Options {
     fn rounds_of(&self, row: &str) -> Rounds {
         let is_quick = self.rounds.count < 10;
         match row {
-            "H" | "E1" | "J" if is_quick => Rounds { count: 3, with_rival: 1 },
+            "H" | "E1" | "J" if is_quick => Rounds { count: 2, with_rival: 1 },
             "H" | "E1" | "J" => self.rounds.at_most(5),
-            "I" | "E2" => self.rounds.at_most(if is_quick { 3 } else { 9 }),
+            "I" | "E2" => self.rounds.at_most(if is_quick { 2 } else { 9 }),
             _ => self.rounds,
         }
     }

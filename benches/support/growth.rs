@@ -23,7 +23,7 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         return;
     }
     // The same community at each size: it is the world around it that grows.
-    let members = scale.of(10_000);
+    let members = scale.of(if scale.is_quick { 4_000 } else { 10_000 });
     for users in sizes(scale) {
         for measure in MEASURES {
             let mut scene: Box<dyn Scene> = match measure {

@@ -91,7 +91,7 @@ impl Least {
             orders: (0..users as u32).rev().collect(),
             clearings: vec![u64::MAX; users],
             ids: (0..users as u64).collect(),
-            by_id: (0..users as u64).map(|user| (user, user as u32)).collect(),
+            by_id: HashMap::default(),
             told: Vec::new(),
             outputs: Vec::new(),
         };
@@ -102,6 +102,12 @@ impl Least {
             watchers.iter().for_each(|&watcher| least.watched[watcher as usize] += 1);
         }
         least
+    }
+
+    /// Has users found by their ids.
+    pub fn with_ids(mut self) -> Self {
+        self.by_id = self.ids.iter().copied().zip(0..).collect();
+        self
     }
 
     pub fn session(&self, user: u32) -> Session {

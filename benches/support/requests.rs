@@ -36,7 +36,8 @@ const G: Bounds = Bounds::floor(5.0);
 
 pub fn visit(scale: &Scale, visit: Visit<'_>) {
     if scale.wants("B1") {
-        let mut scene = Subscriptions::new(scale.users, scale.of(10_000), true);
+        let members = scale.of(if scale.is_quick { 5_000 } else { 10_000 });
+        let mut scene = Subscriptions::new(scale.users, members, true);
         visit(Case { row: "B1", name: "sub".into(), bounds: B1_SUBSCRIBE, scene: &mut scene });
         scene.is_undoing = true;
         visit(Case { row: "B1", name: "unsub".into(), bounds: B1_UNSUBSCRIBE, scene: &mut scene });
@@ -290,7 +291,7 @@ struct Texts<S> {
 
 impl<S: BuildHasher> Texts<S> {
     fn new(scale: &Scale, hasher: S) -> Self {
-        let users = if scale.is_quick { scale.users / 4 } else { scale.users };
+        let users = scale.users / if scale.is_quick { 8 } else { 1 };
         let names = Names::of_community(users, scale.of(5_000).max(2 * LIST));
         let id = |user: u32| format!("user{user:07}");
         let config = calm().build().expect("the configuration is valid");

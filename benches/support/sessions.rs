@@ -30,7 +30,8 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         }
     }
     if scale.wants("F") {
-        let mut scene = Returns::new(scale.users, scale.of(20_000), true);
+        let members = scale.of(if scale.is_quick { 5_000 } else { 20_000 });
+        let mut scene = Returns::new(scale.users, members, true);
         let name = format!("{EDGES} out and in");
         visit(Case { row: "F", name, bounds: F, scene: &mut scene });
     }
@@ -180,7 +181,8 @@ impl Returns {
         let table = (1..=users as u64).collect();
         let (told, in_round, returned) = (Vec::new(), members / 10, [0; 4]);
         let watchers = community.watchers.iter().map(Vec::as_slice);
-        let mut least = Least::new(users, community.members.iter().copied().zip(watchers));
+        let known = community.members.iter().copied().zip(watchers);
+        let mut least = Least::new(users, known).with_ids();
         let all = community.members.iter();
         let mut words: Vec<_> = all.map(|&member| least.session(member)).collect();
         assert_eq!(least.log_in_again(1, &mut words[0], first.into()), 2 * edges);

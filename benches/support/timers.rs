@@ -39,6 +39,9 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
             continue;
         }
         let has_rival = bounds.rival_min.is_some();
+        if scale.is_quick && !has_rival {
+            continue;
+        }
         let mut scene = Expiry::new(scale.users, spread_ms, accounts, has_rival);
         if scale.wants("E1") {
             visit(Case { row: "E1", name: name.into(), bounds, scene: &mut scene });
