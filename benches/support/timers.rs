@@ -39,6 +39,7 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
             continue;
         }
         let has_rival = bounds.rival_min.is_some();
+        // Only the first case has targets in E1; of J the others are measured at leisure.
         if scale.is_quick && !has_rival {
             continue;
         }

@@ -184,10 +184,10 @@ impl Core {
     /// Reads something of what the next who are due will need, for the same reason: nothing for
     /// one alone.
     fn call_for_due(&self) {
-        let owners = self.due.coming(COMING_MAX);
         if self.due.len() < 2 {
             return;
         }
+        let owners = self.due.coming(COMING_MAX);
         let read = owners.clone().fold(0, |read, owner| {
             read ^ match owner {
                 Owner::Session(slot) => self.sessions.call_for(slot),
