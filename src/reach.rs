@@ -313,6 +313,39 @@ mod tests {
         }
     }
 
+    /// NO-2, NO-4: where users who do not count, or not by one session, come late among many, and
+    /// others have been told before.
+    #[test]
+    fn one_who_is_unlike_the_others_is_found_in_every_step() {
+        const KIND: u32 = 1 << 31;
+        const USERS: u32 = 3 * STEP as u32 + 40;
+        for odd in (0..USERS).step_by(STEP / 4 - 1) {
+            for sessions in [0, 1, 2] {
+                for counts in [false, true] {
+                    let mut reach = Reach::default();
+                    let mut entries = Vec::new();
+                    let before: Vec<_> = (0..7).map(|nth| id(1_000_000 + nth)).collect();
+                    let mut expected = before.clone();
+                    for user in 0..USERS {
+                        let is_odd = user == odd;
+                        let (count, counts) = if is_odd { (sessions, counts) } else { (1, true) };
+                        reach.admit(UserSlot(user));
+                        for nth in 0..count {
+                            reach.add(UserSlot(user), id(user * 10 + nth));
+                            if counts {
+                                expected.push(id(user * 10 + nth));
+                            }
+                        }
+                        entries.push(user | if counts { KIND } else { 0 });
+                    }
+                    let mut told = before;
+                    reach.gather(&entries, !KIND, KIND, &mut told);
+                    assert_eq!(told, expected);
+                }
+            }
+        }
+    }
+
     #[test]
     fn sessions_come_and_go_in_any_order() {
         let mut reach = Reach::default();

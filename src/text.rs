@@ -123,4 +123,25 @@ mod tests {
             }
         }
     }
+
+    /// A short text has no block of its own, and a middling one keeps that of the one before.
+    #[test]
+    fn a_text_takes_no_more_room_than_it_needs() {
+        let long = "l".repeat(HEAP_MAX + 1);
+        for (text, is_inline, is_long) in [
+            ("", true, false),
+            (&long[..INLINE_MAX], true, false),
+            (&long[..INLINE_MAX + 1], false, false),
+            (&long[..HEAP_MAX], false, false),
+            (&long[..], false, true),
+        ] {
+            let kept = Text::new(text).0;
+            assert_eq!(matches!(kept, Kept::Inline(_)), is_inline, "{text:?}");
+            assert_eq!(matches!(kept, Kept::Long(_)), is_long, "{text:?}");
+        }
+        let mut text = Text::new(&long[..HEAP_MAX]);
+        let block = text.as_str().as_ptr();
+        text.assign(&long[..INLINE_MAX]);
+        assert_eq!(text.as_str().as_ptr(), block);
+    }
 }

@@ -95,12 +95,18 @@ fn a_backlog_that_is_taken_in_part_loses_nothing() {
 /// SU-9: who has friends and no subscriptions has nothing to be cleared.
 #[test]
 fn friends_are_no_list_to_be_cleared() {
-    let mut engine = Engine::<u64>::new(Config::default());
-    let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
-    engine.add_friend(at(0), &1, &2).unwrap();
-    let session = engine.login(at(0), &1, Platform::Web, device, kind).unwrap();
-    engine.logout(at(1), session).unwrap();
-    assert_eq!((engine.stats().timers, engine.poll_timeout()), (0, None));
+    // Whether anything else is known of him or not.
+    for has_asked in [false, true] {
+        let mut engine = Engine::<u64>::new(Config::default());
+        let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
+        engine.add_friend(at(0), &1, &2).unwrap();
+        let session = engine.login(at(0), &1, Platform::Web, device, kind).unwrap();
+        if has_asked {
+            engine.set_status(at(0), session, "here").unwrap();
+        }
+        engine.logout(at(1), session).unwrap();
+        assert_eq!((engine.stats().timers, engine.poll_timeout()), (0, None));
+    }
 }
 
 /// BI-1: device ids and custom statuses are taken byte for byte, whatever is in them.

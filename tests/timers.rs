@@ -388,7 +388,8 @@ fn a_silence_of_weeks_ends_at_its_deadline() {
     }
 }
 
-/// A session that ends while it is silent leaves nothing to the next one in its place.
+/// A session that ends while it is silent leaves nothing to the next one in its place, and does not
+/// speak for it.
 #[test]
 fn a_silence_ends_with_its_session() {
     let long = 1 << 40;
@@ -405,6 +406,7 @@ fn a_silence_ends_with_its_session() {
     let next = login(&mut engine, long / 2);
     assert_eq!(engine.check_invariants(), Ok(()));
     engine.handle_timeout(at(long));
+    assert!(engine.heartbeat(at(long), silent).is_err());
     assert_eq!(engine.owner(next).map(|device| *device.user), Some(1));
     engine.handle_timeout(at(long + long / 2 - 1));
     assert!(engine.owner(next).is_some());
@@ -522,6 +524,70 @@ fn an_input_waits_for_all_that_is_due_before_it() {
     assert_eq!((sim.engine.stats().sessions, sim.news().len()), (0, 150));
 }
 
+/// TI-3: likewise a heartbeat, which comes too late however far the host has got; TI-2: the same
+/// stamp again is no earlier one.
+#[test]
+fn a_heartbeat_waits_for_all_that_is_due_before_it() {
+    for now in [1_000, 5_000] {
+        let mut sim = overdue(50, 1);
+        let last = sim.engine.devices("u49").find_map(|device| device.session);
+        let last = last.expect("u49 is online");
+        for _ in 0..3 {
+            sim.at(now).ask(|engine, now| engine.handle_timeout(now));
+        }
+        assert!(sim.engine.owner(last).is_some(), "there is more to do");
+        assert_eq!(sim.engine.stats().clock_regressions, 0);
+        assert!(sim.ask(|engine, now| engine.heartbeat(now, last)).is_err());
+        assert_eq!((sim.engine.stats().sessions, sim.news().len()), (0, 150));
+    }
+}
+
+/// TI-5: of timers that are due at one moment, those of sessions fire first, by when these were
+/// created, then those of push registrations, then those of lists, by when they were armed: never
+/// by who is in which slot, or has something else pending.
+#[test]
+fn ties_of_all_kinds_have_an_order() {
+    let config = brisk(Config::builder()).timeout(Timeout::Native, DAY).timer_work_max(1);
+    let mut engine = Engine::<u64>::new(config.build().expect("it is valid"));
+    // All have slots, in the order of their numbers.
+    for user in 1..=7 {
+        engine.add_friend(at(0), &user, &99).expect("both are valid");
+    }
+    let login = |engine: &mut Engine<u64>, now, user, platform| {
+        let (device, kind) = (DeviceId::new("d"), LoginKind::Login);
+        engine.login(at(now), &user, platform, device, kind).expect("there is room")
+    };
+    for user in [4, 2] {
+        let phone = login(&mut engine, 3_000, user, Platform::Iphone);
+        engine.link_closed(at(3_000), phone).expect("it is live");
+    }
+    for (user, platform) in [(5, Platform::Web), (1, Platform::Iphone), (3, Platform::Web)] {
+        let session = login(&mut engine, 7_600, user, platform);
+        engine.subscribe(at(7_600), session, &[50, 51]).expect("there is room");
+        engine.link_closed(at(7_600), session).expect("it is live");
+    }
+    for user in [7, 6] {
+        login(&mut engine, 9_940, user, Platform::Web);
+    }
+    let rest = |engine: &Engine<u64>, user| {
+        engine.devices(&user).count() + engine.subscriptions(&user).count()
+    };
+    engine.handle_timeout(at(9_999));
+    let mut before = [0, 1, 2, 3, 4, 5, 6, 7].map(|user| rest(&engine, user));
+    assert_eq!(before, [0, 3, 1, 2, 1, 2, 1, 1]);
+    let mut fired = Vec::new();
+    while engine.poll_timeout().is_some_and(|next| next <= at(10_000)) {
+        engine.handle_timeout(at(10_000));
+        let after = [0, 1, 2, 3, 4, 5, 6, 7].map(|user| rest(&engine, user));
+        let changed: Vec<_> = (0..8).filter(|&user| after[user] != before[user]).collect();
+        assert!(changed.len() < 2, "{changed:?} in one unit of work");
+        fired.extend(changed);
+        before = after;
+    }
+    assert_eq!(fired, [7, 6, 4, 2, 5, 1, 3]);
+    assert_eq!(engine.check_invariants(), Ok(()));
+}
+
 /// TI-6, BI-3: timers of those who have left wake nobody, but once the host has begun, it is called
 /// until they are gone, so that no input pays for all of them.
 #[test]
@@ -558,4 +624,18 @@ fn a_list_that_ran_empty_is_not_cleared() {
     sim.ask(|engine, now| engine.remove_user(now, "bob")).expect("bob is valid");
     assert_eq!(sim.engine.stats().timers, timers - 1);
     assert_eq!(sim.engine.check_invariants(), Ok(()));
+}
+
+/// AC-3, SU-9: when somebody on it is removed, what else is on a list is cleared all the same.
+#[test]
+fn a_list_that_lost_one_is_cleared_in_time() {
+    let mut sim = Sim::with(|config| config.timeout(Timeout::ClearSubscriptions, 1_000));
+    let ann = sim.login("ann/web/w1");
+    sim.watch(ann, &["bob", "cat"]);
+    sim.ask(|engine, now| engine.logout(now, ann)).expect("the session is live");
+    sim.ask(|engine, now| engine.remove_user(now, "bob")).expect("bob is valid");
+    sim.tick(999);
+    assert_eq!(sim.engine.subscriptions("ann").collect::<Vec<_>>(), ["cat"]);
+    sim.tick(1_000);
+    assert_eq!(sim.engine.subscriptions("ann").count(), 0);
 }
