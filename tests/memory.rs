@@ -372,7 +372,33 @@ fn a_long_request_gives_its_room_back() {
     assert!(many <= few + (1 << 16), "{many} bytes are kept instead of {few}");
 }
 
-/// A dropped engine leaves nothing.
+/// BI-2: nor does one request after which nothing is left of many, and who comes after them takes
+/// their place.
+#[test]
+fn many_who_are_forgotten_at_once_give_their_room_back() {
+    const NAMED: u64 = 30_000;
+    let mut world = World::of(1, |config| {
+        config.limit(Limit::Subscriptions, NAMED).limit(Limit::UnsubscribeUsers, NAMED)
+    });
+    world.login(0);
+    let names: Vec<u64> = (1..=NAMED).collect();
+    let mut turn = |at_once| {
+        world.subscribe(0, &names);
+        let (now, session) = (world.at(), world.sessions[0]);
+        for names in names.chunks(at_once) {
+            world.engine.unsubscribe(now, session, names).expect("the request is within limits");
+        }
+        assert_eq!(world.engine.stats().users, 1);
+        for _ in 0..8 {
+            world.engine.subscribe(now, session, &[1]).expect("the request is within limits");
+            world.engine.unsubscribe(now, session, &[1]).expect("the request is within limits");
+        }
+        held()
+    };
+    let [_, few, many] = [100, 100, NAMED as usize].map(&mut turn);
+    assert!(many <= few + (1 << 16), "{} bytes more are kept", many - few);
+}
+
 /// BI-2: who comes and goes leaves nothing, whether he is forgotten or not.
 #[test]
 fn logins_that_come_and_go_leave_nothing() {
@@ -395,7 +421,6 @@ fn logins_that_come_and_go_leave_nothing() {
 /// BI-2, BI-3: of changed rates only those are kept of which somebody may not have heard.
 #[test]
 fn thousands_of_changed_rates_are_forgotten() {
-    let mut world = World::online(100);
     let change = |world: &mut World, times: u64| {
         for nth in 0..times {
             let rate = Rate::new(nth % 7 + 1, 1_000);
@@ -404,12 +429,48 @@ fn thousands_of_changed_rates_are_forgotten() {
             world.engine.reconfigure(world.at(), config).expect("rates can be changed");
         }
     };
-    change(&mut world, 1_000);
-    let before = held();
-    change(&mut world, 10_000);
-    assert!(held() <= before, "{} bytes more", held() - before);
+    for users in [100, 2_048] {
+        let mut world = World::online(users);
+        change(&mut world, 1_000);
+        let before = held();
+        change(&mut world, 10_000);
+        assert!(held() <= before, "{} bytes more", held() - before);
+    }
 }
 
+/// BI-2: what is kept for the rates of users who leave, and have all their tokens, serves the next.
+#[test]
+fn full_buckets_of_those_who_left_serve_the_next() {
+    const USERS: u64 = 2_000;
+    let mut world = World::of(USERS as usize, |config| config.accounts(Accounts::Known));
+    for user in 0..2 * USERS {
+        world.engine.register(world.at(), &user).expect("the id is valid");
+    }
+    let come_and_go = |world: &mut World, users: core::ops::Range<u64>, asks: bool| {
+        users.for_each(|user| world.login(user));
+        for session in core::mem::take(&mut world.sessions) {
+            if asks {
+                let answer = world.engine.query(world.at(), session, &[0]);
+                assert!(answer.is_ok());
+            }
+            world.now += 2;
+            world.engine.logout(world.at(), session).expect("the session is live");
+            world.drain();
+        }
+        held()
+    };
+    let (first, second) = (0..USERS, USERS..2 * USERS);
+    for users in [first.clone(), second.clone()] {
+        come_and_go(&mut world, users, false);
+    }
+    let none = come_and_go(&mut world, first.clone(), false);
+    let once = come_and_go(&mut world, first, true);
+    assert!(once > none, "a bucket takes room");
+    let twice = come_and_go(&mut world, second, true);
+    assert!(twice <= once, "{} bytes more", twice - once);
+}
+
+/// A dropped engine leaves nothing.
 #[test]
 fn nothing_leaks() {
     let before = held();
