@@ -235,3 +235,28 @@ impl Devices {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// TI-5: a device has the place of its login among all logins, whatever else is marked.
+    #[test]
+    fn logins_are_in_order() {
+        let (mut devices, mut head) = (Devices::default(), DeviceSlot::NONE);
+        for nth in 1..=3 {
+            let (platform, id) = (Platform::MiniProgram, DeviceId::new("d"));
+            let slot = devices.append(&mut head, UserSlot(0), platform, id);
+            devices.leave(slot);
+            assert_eq!((devices.get(slot).order(), devices.get(slot).platform()), (nth, platform));
+        }
+        assert!(!devices.has_retired());
+        let first = head;
+        devices.end_session(first);
+        devices.unlink(&mut head, first);
+        assert!(devices.has_retired());
+        devices.release(0, 0);
+        assert!(!devices.has_retired());
+        assert_eq!((devices.check_invariants(), devices.len()), (Ok(()), 2));
+    }
+}

@@ -380,18 +380,34 @@ mod tests {
     /// BI-3: an index of places has few entries of one hash, whichever bits it goes by.
     #[test]
     fn slots_are_spread() {
-        for shift in [0, 20, 52] {
-            let mut counts = [0; 1 << 12];
-            for slot in 0..counts.len() as u32 {
-                counts[(hash(slot) >> shift) as usize % counts.len()] += 1;
+        for stride in [1, 3 << 6, 1 << 12, 1 << 17] {
+            for shift in [0, 20, 52] {
+                let mut counts = [0; 1 << 12];
+                for nth in 0..counts.len() as u32 {
+                    counts[(hash(nth * stride) >> shift) as usize % counts.len()] += 1;
+                }
+                assert!(counts.iter().all(|&count| count < 10), "{:?}", counts.iter().max());
             }
-            assert!(counts.iter().all(|&count| count < 10), "{:?}", counts.iter().max());
         }
     }
 
     fn vector<'a>(edges: &'a Edges, list: &List) -> &'a Vector {
         let Place::Vector(number) = list.place() else { panic!("the list is long") };
         edges.vectors.get(number)
+    }
+
+    /// BI-3: a list that grows is moved now and then, not with every entry.
+    #[test]
+    fn a_list_stays_where_it_has_room() {
+        let (mut edges, mut list) = (Edges::default(), List::default());
+        let mut moves = 0;
+        for slot in 1..=100 {
+            let before = list.clone();
+            edges.push(&mut list, slot);
+            moves += usize::from(list != before);
+        }
+        // Two of them into the list itself.
+        assert!(moves < 20, "{moves} moves");
     }
 
     /// BI-2: a list that has become shorter gives its room back.

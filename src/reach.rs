@@ -271,6 +271,14 @@ mod tests {
         SessionId::from_parts(slot, 1)
     }
 
+    #[test]
+    fn only_users_with_one_session_are_single() {
+        let mut cells = [id(0), id(7)];
+        assert!(are_single(&cells));
+        cells[1] = VACANT;
+        assert!(!are_single(&cells));
+    }
+
     /// NO-2: every session of every watcher, each once, in windows full, mixed and broken off.
     #[test]
     fn gathering_finds_all_sessions_whatever_stands_side_by_side() {

@@ -380,6 +380,25 @@ mod tests {
         assert_eq!(slots, [1, 0]);
     }
 
+    /// Only who was not heard for weeks counts as silent, which costs more.
+    #[test]
+    fn who_is_heard_is_not_silent() {
+        let mut sessions = Sessions::default();
+        let at = Timestamp::from_millis;
+        let session = sessions.open(at(5), UserSlot(0), DeviceSlot(0), Platform::Web);
+        for (now, again) in [
+            (5, Some(at(5 + LOOK_AGAIN_MS))),
+            (4 + LOOK_AGAIN_MS, Some(at(4 + 2 * LOOK_AGAIN_MS))),
+            (5 + LOOK_AGAIN_MS, None),
+        ] {
+            assert_eq!(sessions.look_again(session.slot(), at(now)), again);
+            assert_eq!(sessions.heard(session.slot(), at(now)), at(5));
+            assert_eq!(sessions.records[0].is_silent(), again.is_none());
+        }
+        assert!(sessions.hear_silent(session, at(6 + LOOK_AGAIN_MS)));
+        assert!(!sessions.records[0].is_silent() && sessions.check_invariants().is_ok());
+    }
+
     /// A slot that is too far ahead, or for too few sessions, is not made for the sake of a number.
     #[test]
     fn few_slots_are_left_behind() {

@@ -139,6 +139,7 @@ mod tests {
             assert_eq!(matches!(kept, Kept::Inline(_)), is_inline, "{text:?}");
             assert_eq!(matches!(kept, Kept::Long(_)), is_long, "{text:?}");
         }
+        assert!(Text::new("").is_empty() && !Text::new("t").is_empty());
         let mut text = Text::new(&long[..HEAP_MAX]);
         let block = text.as_str().as_ptr();
         text.assign(&long[..INLINE_MAX]);

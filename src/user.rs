@@ -425,3 +425,33 @@ impl Note {
         now.millis_since(self.made_at) < NOTE_MS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_never_had_friends_is_known_to_have_none() {
+        let mut users = Users::default();
+        let (alone, befriended) = (UserSlot(0), UserSlot(1));
+        users.admit(alone);
+        users.admit(befriended);
+        users.befriend(befriended);
+        assert!(!users.may_have_friends(alone) && users.may_have_friends(befriended));
+        users.erase(befriended);
+        assert!(!users.may_have_friends(befriended));
+    }
+
+    /// ML-10: after seven days nothing is kept of a note.
+    #[test]
+    fn notes_are_dropped_when_they_are_gone() {
+        let mut notes = Notes::default();
+        for millis in 0..2 {
+            notes.make(Timestamp::from_millis(millis), Platform::Web, DeviceId::new("d"));
+        }
+        for (after, left) in [(0, 2), (NOTE_MS - 1, 2), (NOTE_MS, 1), (NOTE_MS + 1, 0)] {
+            notes.expire(Timestamp::from_millis(after));
+            assert_eq!((notes.len(), notes.gone_at().is_some()), (left, left > 0));
+        }
+    }
+}

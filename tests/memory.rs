@@ -399,6 +399,23 @@ fn many_who_are_forgotten_at_once_give_their_room_back() {
     assert!(many <= few + (1 << 16), "{} bytes more are kept", many - few);
 }
 
+/// BI-2: an id is kept for the outputs that name it, and no longer: the host need not call again.
+#[test]
+fn an_id_goes_with_the_last_output_that_names_it() {
+    const LEN: usize = 1 << 16;
+    let mut world = World::of(1, |config| config);
+    let device = DeviceId::from("d".repeat(LEN));
+    let (now, engine) = (world.at(), &mut world.engine);
+    let session = engine.login(now, &0, Platform::Web, device, LoginKind::Login);
+    engine.logout(now, session.expect("there is room")).expect("the session is live");
+    assert_eq!(engine.stats().users, 0);
+    let before = held();
+    while let Some(output) = engine.poll_output() {
+        assert!(!matches!(output, Output::Event(event) if event.device.as_str().len() != LEN));
+    }
+    assert!(before - held() >= LEN as isize, "{} bytes are let go", before - held());
+}
+
 /// BI-2: who comes and goes leaves nothing, whether he is forgotten or not.
 #[test]
 fn logins_that_come_and_go_leave_nothing() {
@@ -518,6 +535,25 @@ fn draining_does_not_allocate() {
         world.login(0);
         world.sessions.swap_remove(0);
     }
+}
+
+/// Forgetting many at once does not allocate more than forgetting a few.
+#[test]
+fn forgetting_does_not_allocate() {
+    let mut world = World::online(1);
+    let names: Vec<u64> = (1..=100).map(|user| NEVER + user).collect();
+    let mut forget = |count: usize| {
+        world.subscribe(0, &names[..count]);
+        let (now, session) = (world.at(), world.sessions[0]);
+        let allocations = allocations(|| {
+            let done = world.engine.unsubscribe(now, session, &names[..count]);
+            done.expect("the request is within limits");
+        });
+        assert_eq!(world.engine.stats().users, 1);
+        allocations
+    };
+    let [_, few, many] = [100, 10, 100].map(&mut forget);
+    assert!(many <= few, "{many} allocations instead of {few}");
 }
 
 /// The first fan-outs make room for the recipients; those that follow use it again.

@@ -35,6 +35,25 @@ fn subscribe_quietly(
     evicted.into_iter().map(|slot| slot.0).collect()
 }
 
+/// SU-2, BI-3: a request is taken whole wherever all of it fits: friends take no place of the list,
+/// nor does who is on it already.
+#[test]
+fn a_request_that_fits_is_taken_whole() {
+    let mut relations = relations(6);
+    let watcher = UserSlot(0);
+    assert!(!relations.watches_anybody(watcher));
+    for friend in [1, 2] {
+        relations.add_friend(watcher, UserSlot(friend), 2);
+    }
+    assert!(relations.watches_anybody(watcher) && !relations.has_subscriptions(watcher));
+    for target in [3, 4] {
+        subscribe(&mut relations, 0, target, 2);
+    }
+    let targets = [UserSlot(4), UserSlot(5)];
+    assert!(relations.find_places(watcher, &targets, 3));
+    assert!(!relations.find_places(watcher, &targets, 2));
+}
+
 /// SU-4, SU-7: a request taken whole does what its users do one after another.
 #[test]
 fn requests_are_like_their_parts() {
