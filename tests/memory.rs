@@ -372,8 +372,7 @@ fn a_long_request_gives_its_room_back() {
     assert!(many <= few + (1 << 16), "{many} bytes are kept instead of {few}");
 }
 
-/// BI-2: nor does one request after which nothing is left of many, and who comes after them takes
-/// their place.
+/// BI-2: nor does one request after which nothing is left of many.
 #[test]
 fn many_who_are_forgotten_at_once_give_their_room_back() {
     const NAMED: u64 = 30_000;
