@@ -126,6 +126,19 @@ impl World {
         }
     }
 
+    /// Unsubscribes all whom the only user watches, some in a request, and goes on as after a burst.
+    fn unsubscribe(&mut self, names: &[u64], at_once: usize) {
+        let (now, session) = (self.at(), self.sessions[0]);
+        for names in names.chunks(at_once) {
+            self.engine.unsubscribe(now, session, names).expect("the request is within limits");
+        }
+        assert_eq!(self.engine.stats().users, 1);
+        for _ in 0..8 {
+            self.engine.subscribe(now, session, &[1]).expect("the request is within limits");
+            self.engine.unsubscribe(now, session, &[1]).expect("the request is within limits");
+        }
+    }
+
     /// Has everybody ask something once, so that what is kept of a user for his rates is there.
     fn open_buckets(&mut self) {
         for &session in &self.sessions {
@@ -358,14 +371,7 @@ fn a_long_request_gives_its_room_back() {
             world.engine.subscribe(now, session, names).expect("the request is within limits");
         }
         assert_eq!(world.engine.stats().users, 1 + NAMED as usize);
-        for names in names.chunks(at_once) {
-            world.engine.unsubscribe(now, session, names).expect("the request is within limits");
-        }
-        assert_eq!(world.engine.stats().users, 1);
-        for _ in 0..8 {
-            world.engine.subscribe(now, session, &[1]).expect("the request is within limits");
-            world.engine.unsubscribe(now, session, &[1]).expect("the request is within limits");
-        }
+        world.unsubscribe(&names, at_once);
         drop(names);
         held() - before
     });
@@ -383,15 +389,7 @@ fn many_who_are_forgotten_at_once_give_their_room_back() {
     let names: Vec<u64> = (1..=NAMED).collect();
     let mut turn = |at_once| {
         world.subscribe(0, &names);
-        let (now, session) = (world.at(), world.sessions[0]);
-        for names in names.chunks(at_once) {
-            world.engine.unsubscribe(now, session, names).expect("the request is within limits");
-        }
-        assert_eq!(world.engine.stats().users, 1);
-        for _ in 0..8 {
-            world.engine.subscribe(now, session, &[1]).expect("the request is within limits");
-            world.engine.unsubscribe(now, session, &[1]).expect("the request is within limits");
-        }
+        world.unsubscribe(&names, at_once);
         held()
     };
     let [_, few, many] = [100, 100, NAMED as usize].map(&mut turn);
