@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// Unsubscribes all whom the only user watches, some in a request, and goes on as after a burst.
+    /// Unsubscribes all whom the only user watches, some in a request, and goes on as after that.
     fn unsubscribe(&mut self, names: &[u64], at_once: usize) {
         let (now, session) = (self.at(), self.sessions[0]);
         for names in names.chunks(at_once) {
