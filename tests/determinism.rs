@@ -23,7 +23,7 @@ use common::env::number_from_env;
 use common::lockstep;
 use common::model::Model;
 use common::op::{Device, Line, Machine, Op, Out, Session};
-use common::rig::{News, Rig, by_method};
+use common::rig::{self, News, Rig, by_method};
 use common::steps::{Act, Script, Step, USERS, Wait, everybody};
 use common::story::op_line;
 use common::trace::write_line;
@@ -49,15 +49,12 @@ fn disturbed() -> impl Strategy<Value = (Script, Vec<u8>)> {
     (script(60..=60), vec(any::<u8>(), 60))
 }
 
-#[track_caller]
+/// Compares what two runs of one story gave.
 fn alike<T: PartialEq + Debug>(story: &[(u64, Op)], a: &[T], b: &[T]) -> Result<(), String> {
-    if a == b {
-        return Ok(());
-    }
-    let at = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    let story: Vec<_> = story.iter().map(|(now, op)| op_line(*now, op)).collect();
-    let (a, b) = (a.get(at), b.get(at));
-    Err(format!("{}\nnumber {at} differs:\n- {a:?}\n+ {b:?}", story.join("\n")))
+    rig::alike(a, b).map_err(|problem| {
+        let story: Vec<_> = story.iter().map(|(now, op)| op_line(*now, op)).collect();
+        format!("{}\n{problem}", story.join("\n"))
+    })
 }
 
 /// Compares all that two runs of one story gave.

@@ -8,6 +8,7 @@ use std::panic::catch_unwind;
 use presence_engine::Config;
 
 use super::driver::Driver;
+use super::hosts;
 use super::model::Model;
 use super::op::{Line, Machine, Op, Patch};
 use super::steps::{Script, Teller, Told, USERS};
@@ -19,8 +20,7 @@ const CHANGED_AFTER: usize = 8;
 /// Drives the engine through a script and compares it with the model after every input. What went
 /// wrong is told with the whole story, a panic of the engine too.
 pub fn run(script: &Script) -> Result<(), String> {
-    let (first, config) = (script.setup.patch(), script.setup.config());
-    run_in(Setting { first, config, changes: &[] }, script)
+    run_in(Setting::of(script), script)
 }
 
 /// The configuration of a story and how it changes, in the place of the script's own.
@@ -29,12 +29,23 @@ pub struct Setting<'a> {
     /// What the configuration changes of the defaults, to tell the story.
     pub first: Patch,
     pub changes: &'a [Patch],
+    /// How two hosts differ who then tell the story again, if they do (`hosts.rs`).
+    pub hosts: Option<u8>,
+}
+
+impl Setting<'_> {
+    /// The configuration of a script, without changes.
+    pub fn of(script: &Script) -> Self {
+        let (first, config) = (script.setup.patch(), script.setup.config());
+        Self { first, config, changes: &[], hosts: None }
+    }
 }
 
 /// Drives the engine and the model through a script as [`run`] does, in a setting.
 pub fn run_in(setting: Setting<'_>, script: &Script) -> Result<(), String> {
     let mut story = Vec::new();
     guard(|| compare(&setting, script, &mut story)).map_err(|problem| {
+        let story: Vec<_> = story.iter().map(|(now, op)| op_line(*now, op)).collect();
         report(&setting.first, setting.config.timer_work_max(), &story, &problem)
     })
 }
@@ -54,15 +65,19 @@ pub fn report(config: &Patch, work: u64, story: &[String], problem: &str) -> Str
     format!("{first}\n{}\n(timer_work_max {work})\n{problem}", story.join("\n"))
 }
 
-fn compare(setting: &Setting<'_>, script: &Script, story: &mut Vec<String>) -> Result<(), String> {
+fn compare(
+    setting: &Setting<'_>,
+    script: &Script,
+    story: &mut Vec<(u64, Op)>,
+) -> Result<(), String> {
     let mut teller = Teller::under(setting.config.clone(), script);
     let mut driver = Driver::<RandomState>::new(setting.config.clone());
     let mut changes = setting.changes.iter();
     let mut given = Vec::new();
     while let Some(Told { now, op, lines }) = teller.next() {
-        story.push(op_line(now, &op));
         given.clear();
-        driver.apply(now, &op, &mut given);
+        story.push((now, op));
+        driver.apply(now, &story[story.len() - 1].1, &mut given);
         check_lines(&lines, &given)?;
         check_engine(&driver, &teller.model)?;
         if story.len() % CHANGED_AFTER == 0 {
@@ -73,14 +88,15 @@ fn compare(setting: &Setting<'_>, script: &Script, story: &mut Vec<String>) -> R
     }
     let now = teller.model.now();
     for user in USERS {
+        check_user(&driver, &teller.model, user)?;
         let op = Op::Inspect { user: user.to_owned() };
-        story.push(op_line(now, &op));
         let (mut expected, mut given) = (Vec::new(), Vec::new());
         teller.model.apply(now, &op, &mut expected);
         driver.apply(now, &op, &mut given);
+        story.push((now, op));
         check_lines(&expected, &given)?;
     }
-    Ok(())
+    setting.hosts.map_or(Ok(()), |ways| hosts::compare(&setting.config, story, ways))
 }
 
 /// Compares the lines of one input.

@@ -4,6 +4,7 @@
 pub mod drafts;
 pub mod driver;
 pub mod env;
+pub mod hosts;
 pub mod lockstep;
 pub mod model;
 pub mod op;

@@ -1,19 +1,25 @@
 //! The engine driven bare: its answers, session ids and outputs kept as they are, so that two runs
 //! can be compared to the bit.
 
+use core::fmt::{Debug, Display};
 use core::hash::BuildHasher;
 use std::collections::HashMap;
 use std::hash::RandomState;
 
 use presence_engine::{
     Answer, CloseReason, Config, ConfigError, DeviceId, Engine, Input, InputError, LoginKind,
-    Output, Platform, Scope, SessionId, State, Timestamp,
+    Output, Platform, Scope, SessionId, State, Timestamp, UserId,
 };
 
 use super::op::{Device, Op, Session};
 
 /// What an input was answered.
-pub type Reply = Result<Answer<String>, InputError<String>>;
+pub type Reply<U = String> = Result<Answer<U>, InputError<U>>;
+
+/// What an engine knows users by: made of the names of a story, and displayed as they are.
+pub trait Name: UserId + Display + From<String> {}
+
+impl<U: UserId + Display + From<String>> Name for U {}
 
 /// One output, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +47,15 @@ pub enum News {
 }
 
 #[derive(Clone)]
-pub struct Rig<S = RandomState> {
-    pub engine: Engine<String, S>,
-    pub replies: Vec<Reply>,
+pub struct Rig<S = RandomState, U: UserId = String> {
+    pub engine: Engine<U, S>,
+    pub replies: Vec<Reply<U>>,
     pub news: Vec<News>,
     /// The session ids that were ever given to a device.
     pub given: HashMap<Device, Vec<SessionId>>,
 }
 
-impl<S: BuildHasher + Default> Rig<S> {
+impl<S: BuildHasher + Default, U: Name> Rig<S, U> {
     pub fn new(config: Config) -> Self {
         Self {
             engine: Engine::with_hasher(config, S::default()),
@@ -69,7 +75,7 @@ impl<S: BuildHasher + Default> Rig<S> {
     }
 }
 
-impl<S: BuildHasher> Rig<S> {
+impl<S: BuildHasher, U: Name> Rig<S, U> {
     /// Gives the engine one input and drains it. The reply stands last in `replies`.
     pub fn give(&mut self, now: u64, op: &Op) {
         self.enter(now, op);
@@ -86,7 +92,7 @@ impl<S: BuildHasher> Rig<S> {
         &mut self,
         now: u64,
         op: &Op,
-        call: impl FnOnce(&mut Engine<String, S>, Timestamp, Input<String>) -> Reply,
+        call: impl FnOnce(&mut Engine<U, S>, Timestamp, Input<U>) -> Reply<U>,
     ) {
         let at = Timestamp::from_millis(now);
         let reply = match self.input(op) {
@@ -129,13 +135,15 @@ impl<S: BuildHasher> Rig<S> {
     }
 
     /// Returns the input that an operation is, unless its configuration is invalid.
-    fn input(&self, op: &Op) -> Result<Input<String>, ConfigError> {
+    fn input(&self, op: &Op) -> Result<Input<U>, ConfigError> {
         let of = |session: &Session| self.id(session);
+        let named = |users: Vec<String>| users.into_iter().map(U::from).collect();
         Ok(match op.clone() {
             Op::Tick => Input::HandleTimeout,
             Op::Login { device: Device { user, platform, device }, reconnect } => {
                 let kind = if reconnect { LoginKind::Reconnect } else { LoginKind::Login };
-                Input::Login { user, platform, device: DeviceId::new(&device), kind }
+                let (user, device) = (user.into(), DeviceId::new(&device));
+                Input::Login { user, platform, device, kind }
             }
             Op::Heartbeat { session } => Input::Heartbeat { session: of(&session) },
             Op::LinkClosed { session } => Input::LinkClosed { session: of(&session) },
@@ -144,24 +152,32 @@ impl<S: BuildHasher> Rig<S> {
             Op::Foreground { session } => Input::Foreground { session: of(&session) },
             Op::Exit { session } => Input::Exit { session: of(&session) },
             Op::SetStatus { session, custom } => Input::SetStatus { session: of(&session), custom },
-            Op::Query { session, users } => Input::Query { session: of(&session), users },
-            Op::Subscribe { session, users } => Input::Subscribe { session: of(&session), users },
-            Op::Unsubscribe { session, users } => {
-                Input::Unsubscribe { session: of(&session), users }
+            Op::Query { session, users } => {
+                Input::Query { session: of(&session), users: named(users) }
             }
-            Op::AddFriend { user, friend } => Input::AddFriend { owner: user, friend },
-            Op::RemoveFriend { user, friend } => Input::RemoveFriend { owner: user, friend },
+            Op::Subscribe { session, users } => {
+                Input::Subscribe { session: of(&session), users: named(users) }
+            }
+            Op::Unsubscribe { session, users } => {
+                Input::Unsubscribe { session: of(&session), users: named(users) }
+            }
+            Op::AddFriend { user, friend } => {
+                Input::AddFriend { owner: user.into(), friend: friend.into() }
+            }
+            Op::RemoveFriend { user, friend } => {
+                Input::RemoveFriend { owner: user.into(), friend: friend.into() }
+            }
             Op::ForceOut { user, platform, device } => {
                 let scope = match (platform, device) {
                     (None, _) => Scope::All,
                     (Some(platform), None) => Scope::Platform(platform),
                     (Some(platform), Some(id)) => Scope::Device(platform, DeviceId::new(&id)),
                 };
-                Input::ForceOut { user, scope }
+                Input::ForceOut { user: user.into(), scope }
             }
-            Op::Register { user } => Input::Register { user },
-            Op::RemoveUser { user } => Input::RemoveUser { user },
-            Op::Inspect { user } => Input::Inspect { user },
+            Op::Register { user } => Input::Register { user: user.into() },
+            Op::RemoveUser { user } => Input::RemoveUser { user: user.into() },
+            Op::Inspect { user } => Input::Inspect { user: user.into() },
             Op::Reconfigure(patch) => {
                 Input::Reconfigure { config: patch.apply(self.engine.config())? }
             }
@@ -170,15 +186,21 @@ impl<S: BuildHasher> Rig<S> {
 }
 
 /// Gives an input by the method that it mirrors.
-pub fn by_method<S: BuildHasher>(
-    engine: &mut Engine<String, S>,
+pub fn by_method<S: BuildHasher, U: Name>(
+    engine: &mut Engine<U, S>,
     now: Timestamp,
-    input: Input<String>,
-) -> Reply {
+    input: Input<U>,
+) -> Reply<U> {
     match input {
         Input::HandleTimeout => engine.handle_timeout(now),
         Input::Login { user, platform, device, kind } => {
-            return Ok(Answer::LoggedIn(engine.login(now, &user, platform, device, kind)?));
+            return Ok(Answer::LoggedIn(engine.login(
+                now,
+                user.borrow(),
+                platform,
+                device,
+                kind,
+            )?));
         }
         Input::Logout { session } => engine.logout(now, session)?,
         Input::LinkClosed { session } => engine.link_closed(now, session)?,
@@ -199,21 +221,27 @@ pub fn by_method<S: BuildHasher>(
         Input::Unsubscribe { session, users } => {
             return Ok(Answer::Unsubscribed(engine.unsubscribe(now, session, &users)?));
         }
-        Input::AddFriend { owner, friend } => engine.add_friend(now, &owner, &friend)?,
-        Input::RemoveFriend { owner, friend } => engine.remove_friend(now, &owner, &friend)?,
-        Input::ForceOut { user, scope } => engine.force_out(now, &user, &scope)?,
-        Input::Register { user } => engine.register(now, &user)?,
-        Input::RemoveUser { user } => engine.remove_user(now, &user)?,
-        Input::Inspect { user } => return Ok(Answer::Inspected(engine.inspect(now, &user)?)),
+        Input::AddFriend { owner, friend } => {
+            engine.add_friend(now, owner.borrow(), friend.borrow())?;
+        }
+        Input::RemoveFriend { owner, friend } => {
+            engine.remove_friend(now, owner.borrow(), friend.borrow())?;
+        }
+        Input::ForceOut { user, scope } => engine.force_out(now, user.borrow(), &scope)?,
+        Input::Register { user } => engine.register(now, user.borrow())?,
+        Input::RemoveUser { user } => engine.remove_user(now, user.borrow())?,
+        Input::Inspect { user } => {
+            return Ok(Answer::Inspected(engine.inspect(now, user.borrow())?));
+        }
         Input::Reconfigure { config } => engine.reconfigure(now, config)?,
-        _ => unreachable!("{input:?} is no input of a story"),
+        _ => unreachable!("no input of a story"),
     }
     Ok(Answer::Done)
 }
 
-fn news(output: &Output<'_, String>) -> News {
-    let device = |user: &String, platform, device: &DeviceId| Device {
-        user: user.clone(),
+fn news<U: Name>(output: &Output<'_, U>) -> News {
+    let device = |user: &U, platform, device: &DeviceId| Device {
+        user: user.to_string(),
         platform,
         device: device.as_str().to_owned(),
     };
@@ -233,10 +261,20 @@ fn news(output: &Output<'_, String>) -> News {
         },
         Output::Status(change) => News::Status {
             at: change.at,
-            user: change.user.clone(),
+            user: change.user.to_string(),
             state: change.state,
             custom: change.custom.to_owned(),
             to: change.to.to_vec(),
         },
     }
+}
+
+/// Compares what two runs gave, and tells the first that differs.
+pub fn alike<T: PartialEq + Debug>(a: &[T], b: &[T]) -> Result<(), String> {
+    if a == b {
+        return Ok(());
+    }
+    let at = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (a.get(at), b.get(at));
+    Err(format!("number {at} differs:\n- {a:?}\n+ {b:?}"))
 }

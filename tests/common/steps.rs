@@ -187,6 +187,11 @@ impl Setup {
             .expect("valid by its making")
     }
 
+    /// How the two hosts differ (`hosts.rs`).
+    pub fn hosts(&self) -> u8 {
+        self.work / 6
+    }
+
     /// The stamp before the first step.
     pub fn start(&self) -> u64 {
         [0, 1_000, 0, 1 << 50, u64::MAX - 20_000, u64::MAX - 200][usize::from(self.start % 6)]

@@ -19,11 +19,12 @@ const UNDER_A_DRAFT_MAX: usize = 100;
 /// The model is quadratic in places.
 const LINES_MAX: usize = 400;
 
-/// Random stories against the naive model: `tests/model.rs`, guided by coverage.
+/// Random stories against the naive model, guided by coverage, and then from two hosts.
 pub fn ops(bytes: &[u8]) {
     let Ok(mut script) = Script::arbitrary_take_rest(Unstructured::new(bytes)) else { return };
     script.steps.truncate(STEPS_MAX);
-    if let Err(story) = lockstep::run(&script) {
+    let setting = Setting { hosts: Some(script.setup.hosts()), ..Setting::of(&script) };
+    if let Err(story) = lockstep::run_in(setting, &script) {
         panic!("{story}");
     }
 }
@@ -56,7 +57,8 @@ pub fn config(bytes: &[u8]) {
     let change = |draft: &Draft| Patch { accounts: None, timeouts: [None; 7], ..draft.patch() };
     let changes: Vec<_> = case.others.iter().map(change).collect();
     case.script.steps.truncate(UNDER_A_DRAFT_MAX);
-    let setting = Setting { config, first: case.first.patch(), changes: &changes };
+    let hosts = Some(case.script.setup.hosts());
+    let setting = Setting { config, first: case.first.patch(), changes: &changes, hosts };
     if let Err(story) = lockstep::run_in(setting, &case.script) {
         panic!("{story}");
     }
