@@ -11,9 +11,10 @@ use presence_engine::{
 use super::op::Op;
 use super::rig::{Name, Reply, Rig, alike, by_method};
 
-/// After how many inputs the second host takes the outputs, and after how many it goes on with a
-/// copy of the engine.
-const DRAINED_AFTER: [usize; 4] = [1, 3, 20, usize::MAX];
+/// After how many inputs the second host takes outputs, and how many at most.
+const DRAINED: [(usize, usize); 5] =
+    [(1, usize::MAX), (3, usize::MAX), (1, 2), (20, 90), (usize::MAX, 0)];
+/// After how many inputs it goes on with a copy of the engine.
 const COPIED_AFTER: [usize; 3] = [usize::MAX, 7, 40];
 
 /// Tells a story to an engine of texts, whose host lets time pass before each input, calls the
@@ -22,8 +23,8 @@ const COPIED_AFTER: [usize; 3] = [usize::MAX, 7, 40];
 /// engine now and then. They must be answered and told the same, session ids included.
 pub fn compare(config: &Config, story: &[(u64, Op)], ways: u8) -> Result<(), String> {
     let ways = usize::from(ways);
-    let drained_after = DRAINED_AFTER[ways % DRAINED_AFTER.len()];
-    let copied_after = COPIED_AFTER[ways / DRAINED_AFTER.len() % COPIED_AFTER.len()];
+    let (drained_after, at_most) = DRAINED[ways % DRAINED.len()];
+    let copied_after = COPIED_AFTER[ways / DRAINED.len() % COPIED_AFTER.len()];
     let mut texts = Rig::<RandomState>::new(config.clone());
     let mut values = Rig::<RandomState, Plain>::new(config.clone());
     values.engine = values.engine.with_id_rule(|id| String::is_valid(id.text()));
@@ -34,7 +35,7 @@ pub fn compare(config: &Config, story: &[(u64, Op)], ways: u8) -> Result<(), Str
         values.enter_by(*now, op, by_value);
         values.engine.check_invariants()?;
         if count % drained_after == 0 {
-            values.drain();
+            values.take(at_most);
         }
         if count % copied_after == 0 {
             values = values.clone();

@@ -119,7 +119,13 @@ impl<S: BuildHasher, U: Name> Rig<S, U> {
 
     /// Takes all waiting outputs.
     pub fn drain(&mut self) {
-        while let Some(output) = self.engine.poll_output() {
+        self.take(usize::MAX);
+    }
+
+    /// Takes so many of the waiting outputs, if there are as many.
+    pub fn take(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(output) = self.engine.poll_output() else { return };
             self.news.push(news(&output));
         }
     }

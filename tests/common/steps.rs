@@ -20,7 +20,12 @@ pub const USERS: [&str; 6] = ["u0", "u1", "u2", "u3", "u4", "u5"];
 /// The valid users that numbers name, the hot ones several times.
 const NAMED: &[u8] = b"0120310421051021031021";
 const INVALID: [&str; 3] = ["", "a b", "an-id-of-more-than-thirty-two-bytes"];
-const DEVICES: [&str; 3] = ["a", "b", "a device id too long to be kept in place"];
+const DEVICES: [&str; 4] = [
+    "a",
+    "b",
+    "a device id too long to be kept in place",
+    "a device id too long to be kept in a block of its own",
+];
 /// The platforms of a crowd: some leave a push registration, some do not.
 const CROWDED: [Platform; 3] = [Platform::Web, Platform::Ipad, Platform::MiniProgram];
 /// How many users act in one step of a crowd, and how many there are.
@@ -30,6 +35,8 @@ const CROWD: u16 = 400;
 const CROWD_ACTS: u8 = 9;
 const PHONES: u8 = CROWD_ACTS - 1;
 const TEXTS: [&str; 8] = ["", "x", "away", "x", "ü", "12345678", "123456789", "\"\n\u{7f}"];
+/// The lengths of other texts: about as long as are kept in one place or another.
+const LENGTHS: [usize; 8] = [14, 15, 16, 46, 47, 48, 64, 300];
 /// How many users a request names at most: one more than the largest limit.
 const LIST_MAX: usize = 5;
 /// How long a note of ML-10 lives.
@@ -162,6 +169,7 @@ impl Setup {
             max_instances[..6].fill(None);
         }
         let limit = |at: usize, max: u8| Some(u64::from(max - self.limits[at] % max));
+        let text = if self.limits[5] < 192 { limit(5, 8) } else { Some(300) };
         let list = |at: usize| Some([4, 4, 3, 2, 4, 4, 3, 1][usize::from(self.limits[at] % 8)]);
         Patch {
             tier: Some(tier),
@@ -172,7 +180,7 @@ impl Setup {
             max_instances,
             on_reconnect: Some(self.kicked_away & 1 == 1),
             on_login: Some(self.kicked_away & 2 == 2),
-            limits: [limit(0, 6), list(1), list(2), list(3), limit(4, 3), limit(5, 8)],
+            limits: [limit(0, 6), list(1), list(2), list(3), limit(4, 3), text],
             rates: self.rates.map(|(requests, per_ms)| Some(rate(requests, per_ms))),
             timeouts: self.timeouts.map(|ms| Some(timeout(ms))),
         }
@@ -404,8 +412,7 @@ impl<'a> Teller<'a> {
             Act::Foreground(of) => Op::Foreground { session: self.mini_program(*of) },
             Act::Exit(of) => Op::Exit { session: self.mini_program(*of) },
             Act::SetStatus(of, text) => {
-                let custom = TEXTS[usize::from(text % 8)].into();
-                Op::SetStatus { session: session(of), custom }
+                Op::SetStatus { session: session(of), custom: text_of(*text) }
             }
             Act::Query(of, ids) => Op::Query { session: session(of), users: users(ids) },
             Act::Subscribe(of, ids) => Op::Subscribe { session: session(of), users: users(ids) },
@@ -467,6 +474,11 @@ fn user_of(number: u8) -> String {
         Some(&digit) => USERS[usize::from(digit - b'0')].into(),
         None => INVALID[number - NAMED.len()].into(),
     }
+}
+
+fn text_of(number: u8) -> String {
+    let of = usize::from(number % 8);
+    if number < 192 { TEXTS[of].into() } else { "long".repeat(75)[..LENGTHS[of]].into() }
 }
 
 /// Whom a number names, mostly of a list.
