@@ -64,11 +64,13 @@ fn by_value<S: BuildHasher>(
     }
 }
 
-/// Returns all answers as texts, errors with what they say.
+/// Returns all answers as texts, errors with all that they say.
 fn answers<U: Name + fmt::Debug>(rig: &Rig<RandomState, U>) -> Vec<String> {
     let answer = |reply: &Reply<U>| match reply {
         Ok(answer) => format!("{answer:?}"),
-        Err(error) => format!("{error:?}: {error}"),
+        Err(error) => {
+            format!("{error:?}: {error} ({}, {:?})", error.code(), error.vendor_code())
+        }
     };
     rig.replies.iter().map(answer).collect()
 }
@@ -78,6 +80,7 @@ fn held<U: Name + fmt::Debug>(rig: &Rig<RandomState, U>) -> Vec<String> {
     let engine = &rig.engine;
     let stats = engine.stats();
     let numbers = (engine.now(), stats.sessions, stats.push_registrations, stats.edges);
+    assert!(!format!("{engine:?}").is_empty(), "an engine says something of itself");
     let mut users: Vec<_> = rig.given.keys().map(|device| &device.user).collect();
     users.sort_unstable();
     users.dedup();
