@@ -40,6 +40,9 @@ const EITHER: u32 = SUBSCRIPTION | FRIEND;
 /// How many entries of a list are called for: no more than are ever scanned.
 const CALLED_FOR_MAX: usize = 256;
 
+/// The cells of how many watchers are called for: of more the fan-out waits for all at once.
+const FIRST: usize = 16;
+
 /// Which kinds of edges count at the moment (NO-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kinds(u32);
@@ -438,6 +441,14 @@ impl Relations {
         let ends = self.ends.get(user.index());
         let first = ends.and_then(|ends| self.edges.entries(&ends.watchers).first());
         first.copied().unwrap_or(0)
+    }
+
+    /// Reads the cells of the user's first watchers.
+    #[inline]
+    pub(crate) fn call_for_cells(&self, user: UserSlot, reach: &Reach) -> u32 {
+        let Some(ends) = self.ends.get(user.index()) else { return 0 };
+        let first = self.edges.entries(&ends.watchers).iter().take(FIRST);
+        first.fold(0, |read, entry| read ^ reach.call_for(UserSlot(entry & SLOT)))
     }
 
     /// Reads where the targets' lists of watchers are, and then how long they are and who is the

@@ -188,6 +188,26 @@ fn many_heartbeats_are_like_single_ones() {
     });
 }
 
+/// TI-7: what is read ahead changes nothing, whoever is named.
+#[test]
+fn reading_ahead_changes_nothing() {
+    check(cases(), script(1..=80), |script| {
+        let (config, story) = (script.setup.config(), script.story());
+        let plain = Rig::<RandomState>::told(config.clone(), &story);
+        let mut ahead = Rig::<RandomState>::new(config);
+        for (now, op) in &story {
+            let sessions: Vec<_> = ahead.given.values().flatten().copied().collect();
+            ahead.engine.prefetch(&sessions);
+            ahead.engine.prefetch_users(&USERS);
+            let before = ahead.engine.stats();
+            ahead.engine.prefetch_users(&["nobody", "", "not valid"]);
+            alike(&story, &[before], &[ahead.engine.stats()])?;
+            ahead.give(*now, op);
+        }
+        same(&story, &plain, &ahead)
+    });
+}
+
 /// TI-2: a stamp earlier than the latest is taken as the latest, whatever it is.
 #[test]
 fn earlier_stamps_are_the_latest() {

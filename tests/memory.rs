@@ -514,6 +514,20 @@ fn heartbeats_do_not_allocate() {
 }
 
 #[test]
+fn reading_ahead_does_not_allocate() {
+    let mut world = World::online(1_000);
+    for watcher in 1..1_000 {
+        world.subscribe(watcher, &[0, watcher as u64 - 1]);
+    }
+    let users: Vec<u64> = (0..2_000).collect();
+    let count = allocations(|| {
+        world.engine.prefetch(&world.sessions);
+        world.engine.prefetch_users(&users);
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
 fn draining_does_not_allocate() {
     let mut world = World::online(1_000);
     for watcher in 1..1_000 {

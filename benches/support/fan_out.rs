@@ -9,7 +9,7 @@ use super::floors::{gather, gather_present, gather_spans};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{CHECK, DEVICES, RivalWorld, World, custom};
+use super::world::{AHEAD, CHECK, DEVICES, RivalWorld, World, custom};
 
 /// How many watchers a round visits, about.
 const VISITED: usize = 1_000_000;
@@ -28,8 +28,13 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
     if scale.wants("A3") {
         for watchers in [10, 200] {
             let mut scene = Scattered::new(scale, watchers);
-            let name = format!("W = {watchers}");
+            let name = format!("W = {watchers}, {AHEAD} at hand");
             visit(Case { row: "A3", name, bounds: A3, scene: &mut scene });
+            scene.is_ahead = false;
+            if !scale.is_quick {
+                let name = format!("W = {watchers}, one by one");
+                visit(Case { row: "A3", name, bounds: Bounds::NONE, scene: &mut scene });
+            }
         }
     }
     if scale.wants("A4") {
@@ -215,6 +220,8 @@ struct Scattered {
     asked: [usize; 4],
     told: Vec<u64>,
     least: Least,
+    /// Whether the host has [`AHEAD`] inputs at hand, and has the engine read ahead.
+    is_ahead: bool,
 }
 
 impl Scattered {
@@ -261,6 +268,7 @@ impl Scattered {
             asked,
             told,
             least,
+            is_ahead: true,
         }
     }
 }
@@ -270,6 +278,7 @@ impl Scene for Scattered {
         let Self {
             world, rival, table, lists, targets, sessions, numbers, words, told, least, ..
         } = self;
+        let is_ahead = self.is_ahead;
         let first = self.asked[contender as usize];
         self.asked[contender as usize] += self.in_round;
         let units = self.in_round * lists[targets[0] as usize].len();
@@ -284,6 +293,9 @@ impl Scene for Scattered {
             }),
             Contender::Engine => timed(units, || {
                 for (nth, lap) in asked {
+                    if is_ahead && nth % AHEAD == 0 {
+                        world.engine.prefetch(&sessions[nth..][..AHEAD.min(sessions.len() - nth)]);
+                    }
                     black_box(world.change_status(sessions[nth], lap));
                 }
             }),

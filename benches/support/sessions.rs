@@ -1,19 +1,24 @@
 //! D: heartbeats. F: a user who logs out and in again, with watchers and a list.
 
 use core::hint::black_box;
+use core::ops::Range;
 
 use presence_engine::{SessionId, Timestamp};
+use smallvec::SmallVec;
 
 use super::Random;
 use super::floors::{gather, timed_stores};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{RivalWorld, World};
+use super::world::{AHEAD, RivalWorld, World};
 
 const D1: Bounds = Bounds::new(3.5, 10.0);
 const D2: Bounds = Bounds::new(2.0, 15.0);
 const F: Bounds = Bounds::new(2.0, 8.0);
+
+/// As many as are at hand, without an allocation.
+type Few<T> = SmallVec<[T; AHEAD]>;
 
 /// How many heartbeats are told at once.
 const BATCH: usize = 256;
@@ -32,8 +37,13 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
     if scale.wants("F") {
         let members = scale.of(if scale.is_quick { 5_000 } else { 20_000 });
         let mut scene = Returns::new(scale.users, members, true);
-        let name = format!("{EDGES} out and in");
+        let name = format!("{EDGES} out and in, {AHEAD} at hand");
         visit(Case { row: "F", name, bounds: F, scene: &mut scene });
+        scene.is_ahead = false;
+        if !scale.is_quick {
+            let name = format!("{EDGES} out and in, one by one");
+            visit(Case { row: "F", name, bounds: Bounds::NONE, scene: &mut scene });
+        }
     }
 }
 
@@ -152,6 +162,8 @@ pub struct Returns {
     /// How many returned, by each contender.
     returned: [usize; 4],
     least: Least,
+    /// Whether the host has [`AHEAD`] inputs at hand, and has the engine read ahead.
+    is_ahead: bool,
 }
 
 impl Returns {
@@ -198,6 +210,7 @@ impl Returns {
             in_round,
             returned,
             least,
+            is_ahead: true,
         }
     }
 }
@@ -211,10 +224,11 @@ impl Scene for Returns {
         let first = self.returned[contender as usize];
         self.returned[contender as usize] += in_round;
         // A number without a factor in common goes through all members, in no order of theirs.
-        let members = (first..first + in_round).map(|nth| nth * 7_919 % users.len());
+        let members = |nths: Range<usize>| nths.map(|nth| nth * 7_919 % users.len());
+        let (last, is_ahead) = (first + in_round, self.is_ahead);
         Some(match contender {
             Contender::Floor => timed(in_round, || {
-                for member in members {
+                for member in members(first..last) {
                     for _ in 0..2 {
                         gather(&self.table, &watchers[member], told);
                         black_box(&told);
@@ -222,20 +236,29 @@ impl Scene for Returns {
                 }
             }),
             Contender::Engine => timed(in_round, || {
-                for member in members {
-                    black_box(world.log_in_again(users[member], &mut sessions[member]));
+                for some in (first..last).step_by(AHEAD) {
+                    let some = some..last.min(some + AHEAD);
+                    if is_ahead {
+                        let sessions = members(some.clone()).map(|member| sessions[member]);
+                        world.engine.prefetch(&sessions.collect::<Few<_>>());
+                        let users = members(some.clone()).map(|member| u64::from(users[member]));
+                        world.engine.prefetch_users(&users.collect::<Few<_>>());
+                    }
+                    for member in members(some) {
+                        black_box(world.log_in_again(users[member], &mut sessions[member]));
+                    }
                 }
             }),
             Contender::Rival => {
                 let rival = self.rival.as_mut()?;
                 timed(in_round, || {
-                    for member in members {
+                    for member in members(first..last) {
                         black_box(rival.log_in_again(users[member], &mut numbers[member]));
                     }
                 })
             }
             Contender::Least => timed(in_round, || {
-                for member in members {
+                for member in members(first..last) {
                     let id = users[member].into();
                     black_box(least.log_in_again(1, &mut words[member], id));
                 }

@@ -29,6 +29,9 @@ pub struct World {
     pub now: Timestamp,
 }
 
+/// How many inputs are at hand where a host has the engine read ahead.
+pub const AHEAD: usize = 16;
+
 /// A configuration under which nobody times out, no request is refused, and a user can be in three
 /// tabs.
 pub fn calm() -> ConfigBuilder {

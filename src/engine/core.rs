@@ -176,6 +176,25 @@ impl Core {
         core::hint::black_box(read);
     }
 
+    /// Reads the same of many at once, by the slots of users or of their sessions, and the cells of
+    /// the users' first watchers: what is read of one does not wait for what is read of another.
+    pub(super) fn call_for_all(&self, slots: impl Iterator<Item = u32> + Clone) {
+        // In loops of few instructions, or the processor has not room for many at a time.
+        let read = slots.clone().fold(0, |read, slot| {
+            let user = UserSlot(slot);
+            read ^ self.sessions.call_for_link(slot)
+                ^ u32::from(self.relations.call_for_lists(user))
+                ^ self.users.call_for_record(user)
+                ^ self.reach.call_for(user)
+        });
+        core::hint::black_box(read);
+        slots.clone().for_each(|slot| self.call_for(slot));
+        let read = slots.fold(0, |read, slot| {
+            read ^ self.relations.call_for_cells(UserSlot(slot), &self.reach)
+        });
+        core::hint::black_box(read);
+    }
+
     /// The same with what is touched when a session ends.
     #[inline]
     pub(super) fn call_for_end(&self, slot: u32) {

@@ -19,8 +19,8 @@ const COPIED_AFTER: [usize; 3] = [usize::MAX, 7, 40];
 
 /// Tells a story to an engine of texts, whose host lets time pass before each input, calls the
 /// method, and takes the outputs at once; and to one of plain values, whose host gives inputs as
-/// values, heartbeats in batches and a rule for ids of its own, lets outputs wait, and copies the
-/// engine now and then. They must be answered and told the same, session ids included.
+/// values, heartbeats in batches and a rule for ids of its own, reads ahead, lets outputs wait, and
+/// copies the engine now and then. They must be answered and told the same, session ids included.
 pub fn compare(config: &Config, story: &[(u64, Op)], ways: u8) -> Result<(), String> {
     let ways = usize::from(ways);
     let (drained_after, at_most) = DRAINED[ways % DRAINED.len()];
@@ -32,6 +32,7 @@ pub fn compare(config: &Config, story: &[(u64, Op)], ways: u8) -> Result<(), Str
         texts.pass(*now);
         texts.enter_by(*now, op, by_method);
         texts.drain();
+        prefetch(&values);
         values.enter_by(*now, op, by_value);
         if count % drained_after == 0 {
             values.take(at_most);
@@ -47,16 +48,29 @@ pub fn compare(config: &Config, story: &[(u64, Op)], ways: u8) -> Result<(), Str
     alike(&held(&texts), &held(&values))
 }
 
-/// Gives an input as a value. A heartbeat is one of three, the others of a generation that no slot
-/// has, and of a slot that there is not.
+/// Ids of no session: of a generation that no slot has, and of a slot that there is not.
+fn strangers() -> [SessionId; 2] {
+    [u32::MAX.into(), u64::MAX].map(|bits| SessionId::from_bits(bits).expect("the bits are odd"))
+}
+
+/// Reads ahead for all who ever had a session, and for some who never had one.
+fn prefetch(rig: &Rig<RandomState, Plain>) {
+    let sessions: Vec<_> = rig.given.values().flatten().copied().chain(strangers()).collect();
+    rig.engine.prefetch(&sessions);
+    let names = rig.given.keys().map(|device| device.user.clone());
+    let users: Vec<_> = names.chain(["nobody".into(), String::new()]).map(Plain::from).collect();
+    rig.engine.prefetch_users(&users);
+}
+
+/// Gives an input as a value. A heartbeat is one of three.
 fn by_value<S: BuildHasher>(
     engine: &mut Engine<Plain, S>,
     now: Timestamp,
     input: Input<Plain>,
 ) -> Reply<Plain> {
     let Input::Heartbeat { session } = input else { return engine.apply(now, input) };
-    let [first, last] = [u32::MAX.into(), u64::MAX].map(SessionId::from_bits);
-    let sessions = [first, Some(session), last].into_iter().flatten().collect();
+    let [first, last] = strangers();
+    let sessions = vec![first, session, last];
     match engine.apply(now, Input::Heartbeats { sessions })? {
         Answer::Heard(0) => Err(UnknownSession.into()),
         Answer::Heard(1) => Ok(Answer::Done),
