@@ -4,7 +4,8 @@
 //!
 //! One cell of 8 bytes a user, so that a fan-out reads nothing else of a watcher: the id of his
 //! only session, or that he has none, or the number of his group. A group (32 bytes, up to three
-//! ids in place) exists only for a user with two sessions or more.
+//! ids in place) exists only for a user with two sessions or more. There are as many cells as a
+//! power of two, the last of them nobody's yet: a slot is masked instead of compared.
 //!
 //! # Invariants
 //!
@@ -48,7 +49,7 @@ impl Reach {
     /// Makes room for the user, who has no session.
     pub(crate) fn admit(&mut self, user: UserSlot) {
         if self.cells.len() <= user.index() {
-            self.cells.resize(user.index() + 1, VACANT);
+            self.cells.resize((user.index() + 1).next_power_of_two(), VACANT);
         }
     }
 
@@ -104,16 +105,16 @@ impl Reach {
         }
     }
 
-    /// Appends the sessions of all users whom the entries name to `told`: an entry's user is its
-    /// bits under `mask`, and one without any bit of `kinds` is passed over.
+    /// Appends the sessions of all users whom the entries name to `told`: an entry is a user's slot
+    /// with bits above it, and one without any bit of `kinds` is passed over.
     ///
     /// They are gathered as if everybody counted and had one session, which is the rule. Each step
     /// is looked over after the next one is begun: what it reads has arrived by then, and what
     /// waits for cells is not held up. Only where the rule does not hold goes another way.
     #[inline]
-    pub(crate) fn gather(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
+    pub(crate) fn gather(&self, entries: &[u32], kinds: u32, told: &mut Vec<SessionId>) {
         if entries.len() <= FEW {
-            return self.gather_few(entries, mask, kinds, told);
+            return self.gather_few(entries, kinds, told);
         }
         let start = told.len();
         let mut steps = entries.chunks(STEP);
@@ -121,11 +122,11 @@ impl Reach {
         let mut seen = 0;
         loop {
             let step = steps.next().unwrap_or(&[]);
-            self.append_cells(step, mask, told);
+            self.append_cells(step, told);
             let arrived = &told[start + seen..][..before.len()];
             if !(are_of(kinds, before) & are_single(arrived)) {
                 told.truncate(start + seen);
-                return self.gather_mixed(&entries[seen..], mask, kinds, told);
+                return self.gather_mixed(&entries[seen..], kinds, told);
             }
             if step.is_empty() {
                 return;
@@ -135,22 +136,29 @@ impl Reach {
         }
     }
 
+    /// Returns the cells, one at least, and the last one's number: as mask it takes nothing of an
+    /// entry but its kinds. So the compiler sees that no entry is beyond them.
+    #[inline]
+    fn masked(&self) -> (&[SessionId], u32) {
+        let cells = if self.cells.is_empty() { &[VACANT] } else { &self.cells[..] };
+        let last = (cells.len() - 1) as u32;
+        (&cells[..=last as usize], last)
+    }
+
     /// Appends the cells of all users whom the entries name.
     #[inline]
-    fn append_cells(&self, entries: &[u32], mask: u32, told: &mut Vec<SessionId>) {
-        let cells = &self.cells[..];
-        // Every entry has a cell: a default instead of a panic keeps the loop short.
-        let cell = |&entry: &u32| cells.get((entry & mask) as usize).copied();
-        told.extend(entries.iter().map(|entry| cell(entry).unwrap_or(VACANT)));
+    fn append_cells(&self, entries: &[u32], told: &mut Vec<SessionId>) {
+        let (cells, last) = self.masked();
+        told.extend(entries.iter().map(|&entry| cells[(entry & last) as usize]));
     }
 
     /// Does the same where some do not count, have no session or several: a window is gathered, and
     /// compacted in place.
     #[inline(never)]
-    fn gather_mixed(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
+    fn gather_mixed(&self, entries: &[u32], kinds: u32, told: &mut Vec<SessionId>) {
         for window in entries.chunks(WINDOW) {
             let start = told.len();
-            self.append_cells(window, mask, told);
+            self.append_cells(window, told);
             // Apart from the gathering: what waits for a cell there keeps others from being asked
             // for.
             let all_count = are_of(kinds, window);
@@ -168,12 +176,12 @@ impl Reach {
 
     /// Does the same for a few, where one loop is less than three.
     #[inline]
-    fn gather_few(&self, entries: &[u32], mask: u32, kinds: u32, told: &mut Vec<SessionId>) {
+    fn gather_few(&self, entries: &[u32], kinds: u32, told: &mut Vec<SessionId>) {
         let start = told.len();
-        let cells = &self.cells[..];
+        let (cells, last) = self.masked();
         let mut all_bits = 1;
         told.extend(entries.iter().map(|&entry| {
-            let cell = cells.get((entry & mask) as usize).copied().unwrap_or(VACANT);
+            let cell = cells[(entry & last) as usize];
             let cell = if kinds == 0 || entry & kinds != 0 { cell } else { VACANT };
             all_bits &= cell.to_bits();
             cell
@@ -295,7 +303,7 @@ mod tests {
                 }
                 let mut told = Vec::new();
                 let everybody: Vec<u32> = (0..users).collect();
-                reach.gather(&everybody, u32::MAX, 0, &mut told);
+                reach.gather(&everybody, 0, &mut told);
                 assert_eq!(told, expected);
                 assert_eq!(reach.check_invariants(), Ok(()));
             }
@@ -316,7 +324,7 @@ mod tests {
             let entries: Vec<u32> =
                 (0..count).map(|user| user | if counts(user) { KIND } else { 0 }).collect();
             let mut told = Vec::new();
-            reach.gather(&entries, !KIND, KIND, &mut told);
+            reach.gather(&entries, KIND, &mut told);
             assert!(told.into_iter().eq((0..count).filter(|&user| counts(user)).map(id)));
         }
     }
@@ -347,7 +355,7 @@ mod tests {
                         entries.push(user | if counts { KIND } else { 0 });
                     }
                     let mut told = before;
-                    reach.gather(&entries, !KIND, KIND, &mut told);
+                    reach.gather(&entries, KIND, &mut told);
                     assert_eq!(told, expected);
                 }
             }

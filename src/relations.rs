@@ -58,8 +58,8 @@ impl Kinds {
         match self.0 {
             0 => {}
             // Every entry is of a kind.
-            EITHER => reach.gather(watchers, SLOT, 0, told),
-            kind => reach.gather(watchers, SLOT, kind, told),
+            EITHER => reach.gather(watchers, 0, told),
+            kind => reach.gather(watchers, kind, told),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::floors::{gather, gather_present, gather_spans};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{AHEAD, CHECK, DEVICES, RivalWorld, World, custom};
+use super::world::{AHEAD, CHECK, DEVICES, Few, RivalWorld, World, custom};
 
 /// How many watchers a round visits, about.
 const VISITED: usize = 1_000_000;
@@ -57,7 +57,11 @@ fn crowds(scale: &Scale, visit: Visit<'_>) {
         }
     };
     if scale.wants("A1") {
-        visit_all(&mut scene, "A1", "", A1);
+        visit_all(&mut scene, "A1", ", 16 at hand", A1);
+    }
+    scene.is_ahead = false;
+    if scale.wants("A1") && !scale.is_quick {
+        visit_all(&mut scene, "A1", ", one by one", Bounds::NONE);
     }
     if scale.wants("A2") {
         scene.log_out(|user| user % 2 == 0);
@@ -85,7 +89,10 @@ pub struct Crowds {
     /// Which size is asked.
     at: usize,
     is_mixed: bool,
+    /// Whether the host has [`AHEAD`] inputs at hand, and has the engine read ahead.
+    is_ahead: bool,
     told: Vec<u64>,
+    least: Least,
     /// How many were asked, by size and contender.
     asked: Vec<[usize; 4]>,
 }
@@ -122,8 +129,20 @@ impl Crowds {
             }
         }
         let table = (1..=users as u64).collect();
-        let (told, at, is_mixed, asked) = (Vec::new(), 0, false, vec![[0; 4]; sizes.len()]);
-        let mut scene = Self { world, rival, table, crowds, at, is_mixed, told, asked };
+        let known = crowds.iter().flatten();
+        let known = known.map(|crowd| (crowd.target, &crowd.watchers[..]));
+        let mut scene = Self {
+            world,
+            rival,
+            table,
+            least: Least::new(users, known),
+            crowds,
+            at: 0,
+            is_mixed: false,
+            is_ahead: true,
+            told: Vec::new(),
+            asked: vec![[0; 4]; sizes.len()],
+        };
         scene.check();
         scene
     }
@@ -148,6 +167,10 @@ impl Crowds {
         for Crowd { target, watchers } in self.crowds.iter().map(|of_size| &of_size[0]) {
             gather_present(&self.table, watchers, &mut self.told);
             let expected = 1 + self.told.len();
+            if !self.is_mixed {
+                let told = self.least.set_status(1, self.least.session(*target), custom(CHECK));
+                assert_eq!(told + 1, expected);
+            }
             let session = self.world.sessions[*target as usize];
             // Whatever it was before, the last is a change.
             let told = [0, CHECK].map(|nth| self.world.change_status(session, nth));
@@ -163,15 +186,16 @@ impl Crowds {
 
 impl Scene for Crowds {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, rival, table, told, .. } = self;
+        let Self { world, rival, table, told, least, is_ahead, .. } = self;
         let crowds = &self.crowds[self.at];
         let visited = if contender == Contender::Rival { VISITED_BY_RIVAL } else { VISITED };
         let repeats = (visited.min(table.len()) / crowds[0].watchers.len()).max(1);
         let asked = &mut self.asked[self.at][contender as usize];
         let nths = *asked..*asked + repeats;
         *asked += repeats;
-        let units = nths.clone().map(|nth| crowds[nth % crowds.len()].watchers.len()).sum();
-        let asked = nths.map(|nth| (&crowds[nth % crowds.len()], nth / crowds.len()));
+        let crowd = |nth: usize| &crowds[nth % crowds.len()];
+        let units = nths.clone().map(|nth| crowd(nth).watchers.len()).sum();
+        let asked = nths.clone().map(|nth| (crowd(nth), nth / crowds.len()));
         Some(match contender {
             Contender::Floor => timed(units, || {
                 for (Crowd { watchers, .. }, _) in asked {
@@ -183,7 +207,12 @@ impl Scene for Crowds {
                 }
             }),
             Contender::Engine => timed(units, || {
-                for (Crowd { target, .. }, lap) in asked {
+                for (nth, (Crowd { target, .. }, lap)) in nths.clone().zip(asked) {
+                    if *is_ahead && (nth - nths.start) % AHEAD == 0 {
+                        let next = nth..nths.end.min(nth + AHEAD);
+                        let sessions = next.map(|nth| world.sessions[crowd(nth).target as usize]);
+                        world.engine.prefetch(&sessions.collect::<Few<_>>());
+                    }
                     let session = world.sessions[*target as usize];
                     black_box(world.change_status(session, lap));
                 }
@@ -197,7 +226,13 @@ impl Scene for Crowds {
                     }
                 })
             }
-            Contender::Least => return None,
+            Contender::Least if self.is_mixed => return None,
+            Contender::Least => timed(units, || {
+                for (Crowd { target, .. }, lap) in asked {
+                    let session = least.session(*target);
+                    black_box(least.set_status(lap as u64, session, custom(lap)));
+                }
+            }),
         })
     }
 }

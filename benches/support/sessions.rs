@@ -4,21 +4,17 @@ use core::hint::black_box;
 use core::ops::Range;
 
 use presence_engine::{SessionId, Timestamp};
-use smallvec::SmallVec;
 
 use super::Random;
 use super::floors::{gather, timed_stores};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{AHEAD, RivalWorld, World};
+use super::world::{AHEAD, Few, RivalWorld, World};
 
 const D1: Bounds = Bounds::new(3.5, 10.0);
 const D2: Bounds = Bounds::new(2.0, 15.0);
 const F: Bounds = Bounds::new(2.0, 8.0);
-
-/// As many as are at hand, without an allocation.
-type Few<T> = SmallVec<[T; AHEAD]>;
 
 /// How many heartbeats are told at once.
 const BATCH: usize = 256;

@@ -10,6 +10,7 @@ use presence_engine::{
     Api, Config, ConfigBuilder, DeviceId, Engine, LoginKind, Output, Platform, Rate, SessionId,
     Timeout, Timestamp,
 };
+use smallvec::SmallVec;
 
 use super::Random;
 use super::rival::{Rival, Rules};
@@ -31,6 +32,8 @@ pub struct World {
 
 /// How many inputs are at hand where a host has the engine read ahead.
 pub const AHEAD: usize = 16;
+/// As many as are at hand, without an allocation.
+pub type Few<T> = SmallVec<[T; AHEAD]>;
 
 /// A configuration under which nobody times out, no request is refused, and a user can be in three
 /// tabs.
