@@ -213,6 +213,16 @@ fn heartbeats(mut world: World) -> World {
 }
 
 #[library_benchmark]
+#[bench::of_everybody(watched(USERS))]
+#[bench::of_everybody_in_a_crowd(watched(CROWD))]
+fn prefetch(world: World) -> World {
+    world.engine.prefetch(&world.sessions[..USERS]);
+    let users: Vec<u64> = (0..USERS as u64).collect();
+    world.engine.prefetch_users(&users);
+    world
+}
+
+#[library_benchmark]
 #[bench::nobody(online(USERS))]
 #[bench::nobody_in_a_crowd(online(CROWD))]
 #[bench::thousand(watched(USERS))]
@@ -368,7 +378,7 @@ fn handle_timeout(mut world: World) -> World {
 library_benchmark_group!(
     name = links;
     benchmarks = login, login_replacing, logout_and_login, link_closed_on_a_phone,
-        background_and_foreground, heartbeat, heartbeats
+        background_and_foreground, heartbeat, heartbeats, prefetch
 );
 library_benchmark_group!(
     name = requests;
