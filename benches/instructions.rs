@@ -213,11 +213,18 @@ fn heartbeats(mut world: World) -> World {
 }
 
 #[library_benchmark]
-#[bench::of_everybody(watched(USERS))]
-#[bench::of_everybody_in_a_crowd(watched(CROWD))]
+#[bench::of_two_hundred(lists(USERS))]
+#[bench::of_two_hundred_in_a_crowd(lists(CROWD))]
 fn prefetch(world: World) -> World {
-    world.engine.prefetch(&world.sessions[..USERS]);
-    let users: Vec<u64> = (0..USERS as u64).collect();
+    world.engine.prefetch(world.sessions[..200].iter().copied());
+    world
+}
+
+#[library_benchmark]
+#[bench::of_two_hundred(lists(USERS))]
+#[bench::of_two_hundred_in_a_crowd(lists(CROWD))]
+fn prefetch_users(world: World) -> World {
+    let users: [u64; 200] = core::array::from_fn(|user| user as u64);
     world.engine.prefetch_users(&users);
     world
 }
@@ -378,7 +385,7 @@ fn handle_timeout(mut world: World) -> World {
 library_benchmark_group!(
     name = links;
     benchmarks = login, login_replacing, logout_and_login, link_closed_on_a_phone,
-        background_and_foreground, heartbeat, heartbeats, prefetch
+        background_and_foreground, heartbeat, heartbeats, prefetch, prefetch_users
 );
 library_benchmark_group!(
     name = requests;

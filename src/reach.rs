@@ -5,12 +5,13 @@
 //! One cell of 8 bytes a user, so that a fan-out reads nothing else of a watcher: the id of his
 //! only session, or that he has none, or the number of his group. A group (32 bytes, up to three
 //! ids in place) exists only for a user with two sessions or more. There are as many cells as a
-//! power of two, the last of them nobody's yet: a slot is masked instead of compared.
+//! power of two, those beyond the users vacant: a slot is masked instead of compared.
 //!
 //! # Invariants
 //!
 //! 1. A cell is vacant for no session, the id for one, a group's number for more.
 //! 2. A group has at least two ids, in the order of the logins, and belongs to one cell.
+//! 3. There are no cells or as many as a power of two, and as many as there are users at least.
 
 use alloc::vec::Vec;
 
@@ -18,6 +19,10 @@ use smallvec::SmallVec;
 
 use crate::id::{SessionId, UserSlot};
 use crate::pool::Pool;
+
+/// The bits of an entry that are a slot.
+const SLOTS: u32 = UserSlot::COUNT_MAX as u32;
+const _: () = assert!(UserSlot::COUNT_MAX as u64 == (1 << 30) - 1, "the mask is no larger");
 
 type Group = SmallVec<[SessionId; GROUP_LEN]>;
 
@@ -149,6 +154,7 @@ impl Reach {
     #[inline]
     fn append_cells(&self, entries: &[u32], told: &mut Vec<SessionId>) {
         let (cells, last) = self.masked();
+        debug_assert!(entries.iter().all(|entry| entry & SLOTS <= last), "invariant 3");
         told.extend(entries.iter().map(|&entry| cells[(entry & last) as usize]));
     }
 
@@ -179,6 +185,7 @@ impl Reach {
     fn gather_few(&self, entries: &[u32], kinds: u32, told: &mut Vec<SessionId>) {
         let start = told.len();
         let (cells, last) = self.masked();
+        debug_assert!(entries.iter().all(|entry| entry & SLOTS <= last), "invariant 3");
         let mut all_bits = 1;
         told.extend(entries.iter().map(|&entry| {
             let cell = cells[(entry & last) as usize];
@@ -247,6 +254,9 @@ impl Reach {
     }
 
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
+        if self.cells.len() & self.cells.len().wrapping_sub(1) != 0 {
+            return Err("reach 3: there are not as many cells as a power of two");
+        }
         let numbers = self.cells.iter().filter(|cell| !cell.is_id() && **cell != VACANT);
         let numbers = numbers.map(|cell| cell.slot());
         if numbers.clone().any(|number| self.groups.get(number).len() < 2) {

@@ -291,13 +291,6 @@ impl Sessions {
         None
     }
 
-    /// Reads something of what an input of the session in a slot needs.
-    #[inline]
-    pub(crate) fn call_for_link(&self, slot: u32) -> u32 {
-        let generation = self.records.get(slot as usize).map_or(0, |record| record.generation);
-        generation ^ self.links.get(slot as usize).map_or(0, |link| link.user.0)
-    }
-
     /// Reads something of what the deadline of the session in a slot will need.
     #[inline]
     pub(crate) fn call_for(&self, slot: u32) -> u64 {

@@ -521,7 +521,7 @@ fn reading_ahead_does_not_allocate() {
     }
     let users: Vec<u64> = (0..2_000).collect();
     let count = allocations(|| {
-        world.engine.prefetch(&world.sessions);
+        world.engine.prefetch(world.sessions.iter().copied());
         world.engine.prefetch_users(&users);
     });
     assert_eq!(count, 0);

@@ -9,7 +9,7 @@ use super::floors::{gather, gather_present, gather_spans};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{AHEAD, CHECK, DEVICES, Few, RivalWorld, World, custom};
+use super::world::{AHEAD, CHECK, DEVICES, RivalWorld, World, custom};
 
 /// How many watchers a round visits, about.
 const VISITED: usize = 1_000_000;
@@ -211,7 +211,7 @@ impl Scene for Crowds {
                     if *is_ahead && (nth - nths.start) % AHEAD == 0 {
                         let next = nth..nths.end.min(nth + AHEAD);
                         let sessions = next.map(|nth| world.sessions[crowd(nth).target as usize]);
-                        world.engine.prefetch(&sessions.collect::<Few<_>>());
+                        world.engine.prefetch(sessions);
                     }
                     let session = world.sessions[*target as usize];
                     black_box(world.change_status(session, lap));
@@ -329,7 +329,7 @@ impl Scene for Scattered {
             Contender::Engine => timed(units, || {
                 for (nth, lap) in asked {
                     if is_ahead && nth % AHEAD == 0 {
-                        world.engine.prefetch(&sessions[nth..][..AHEAD.min(sessions.len() - nth)]);
+                        world.engine.prefetch(sessions[nth..].iter().copied().take(AHEAD));
                     }
                     black_box(world.change_status(sessions[nth], lap));
                 }

@@ -10,7 +10,7 @@ use super::floors::{gather, timed_stores};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{AHEAD, Few, RivalWorld, World};
+use super::world::{AHEAD, RivalWorld, World};
 
 const D1: Bounds = Bounds::new(3.5, 10.0);
 const D2: Bounds = Bounds::new(2.0, 15.0);
@@ -148,6 +148,8 @@ pub struct Returns {
     world: World,
     rival: Option<RivalWorld>,
     community: Community,
+    /// The members' ids.
+    ids: Vec<u64>,
     /// The session of each member, as each host knows it.
     sessions: Vec<SessionId>,
     numbers: Vec<u64>,
@@ -191,6 +193,7 @@ impl Returns {
         let watchers = community.watchers.iter().map(Vec::as_slice);
         let known = community.members.iter().copied().zip(watchers);
         let mut least = Least::new(users, known).with_ids();
+        let ids = community.members.iter().copied().map(u64::from).collect();
         let all = community.members.iter();
         let mut words: Vec<_> = all.map(|&member| least.session(member)).collect();
         assert_eq!(least.log_in_again(1, &mut words[0], first.into()), 2 * edges);
@@ -198,6 +201,7 @@ impl Returns {
             world,
             rival,
             community,
+            ids,
             sessions,
             numbers,
             words,
@@ -213,7 +217,7 @@ impl Returns {
 
 impl Scene for Returns {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, community, sessions, numbers, words, told, least, .. } = self;
+        let Self { world, community, ids, sessions, numbers, words, told, least, .. } = self;
         let Community { members: users, watchers, .. } = &*community;
         let in_round =
             if contender == Contender::Rival { self.in_round / 4 } else { self.in_round };
@@ -235,10 +239,8 @@ impl Scene for Returns {
                 for some in (first..last).step_by(AHEAD) {
                     let some = some..last.min(some + AHEAD);
                     if is_ahead {
-                        let sessions = members(some.clone()).map(|member| sessions[member]);
-                        world.engine.prefetch(&sessions.collect::<Few<_>>());
-                        let users = members(some.clone()).map(|member| u64::from(users[member]));
-                        world.engine.prefetch_users(&users.collect::<Few<_>>());
+                        world.engine.prefetch(members(some.clone()).map(|at| sessions[at]));
+                        world.engine.prefetch_users(members(some.clone()).map(|at| &ids[at]));
                     }
                     for member in members(some) {
                         black_box(world.log_in_again(users[member], &mut sessions[member]));

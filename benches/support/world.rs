@@ -10,7 +10,6 @@ use presence_engine::{
     Api, Config, ConfigBuilder, DeviceId, Engine, LoginKind, Output, Platform, Rate, SessionId,
     Timeout, Timestamp,
 };
-use smallvec::SmallVec;
 
 use super::Random;
 use super::rival::{Rival, Rules};
@@ -32,8 +31,6 @@ pub struct World {
 
 /// How many inputs are at hand where a host has the engine read ahead.
 pub const AHEAD: usize = 16;
-/// As many as are at hand, without an allocation.
-pub type Few<T> = SmallVec<[T; AHEAD]>;
 
 /// A configuration under which nobody times out, no request is refused, and a user can be in three
 /// tabs.

@@ -176,22 +176,30 @@ impl Core {
         core::hint::black_box(read);
     }
 
-    /// Reads the same of many at once, by the slots of users or of their sessions, and the cells of
-    /// the users' first watchers: what is read of one does not wait for what is read of another.
-    pub(super) fn call_for_all(&self, slots: impl Iterator<Item = u32> + Clone) {
+    /// Returns whose a live session is, and his device.
+    #[inline]
+    pub(super) fn call_for_owner(&self, session: SessionId) -> Option<(DeviceSlot, UserSlot)> {
+        let device = self.sessions.device(session)?;
+        Some((device, self.sessions.user(session.slot())))
+    }
+
+    /// Reads of many users at once what [`Core::call_for`] reads of one, and the cells of their
+    /// first watchers: what is read of one does not wait for what is read of another.
+    pub(super) fn call_for_all(&self, owners: &[(DeviceSlot, UserSlot)]) {
         // In loops of few instructions, or the processor has not room for many at a time.
-        let read = slots.clone().fold(0, |read, slot| {
-            let user = UserSlot(slot);
-            read ^ self.sessions.call_for_link(slot)
-                ^ u32::from(self.relations.call_for_lists(user))
+        let read = owners.iter().fold(0, |read, &(device, user)| {
+            read ^ u32::from(self.relations.call_for_lists(user))
                 ^ self.users.call_for_record(user)
                 ^ self.reach.call_for(user)
+                ^ self.devices.call_for(device)
+        });
+        let read = owners.iter().fold(read, |read, &(_, user)| {
+            read ^ self.users.call_for(user) ^ self.relations.call_for_watchers(user)
         });
         core::hint::black_box(read);
-        slots.clone().for_each(|slot| self.call_for(slot));
-        let read = slots.fold(0, |read, slot| {
-            read ^ self.relations.call_for_cells(UserSlot(slot), &self.reach)
-        });
+        let read = owners
+            .iter()
+            .fold(0, |read, &(_, user)| read ^ self.relations.call_for_cells(user, &self.reach));
         core::hint::black_box(read);
     }
 
@@ -446,4 +454,35 @@ fn earlier_deadline(
     let exit = exit.map(|at| (at, CloseReason::Exit));
     // At the same moment the first wins: `min_by_key` keeps it.
     [timed_out, background, exit].into_iter().flatten().min_by_key(|&(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DeviceId, Engine, LoginKind, Policy};
+
+    /// A session in the slot of another's number is still its own user's.
+    #[test]
+    fn what_is_read_ahead_is_the_owners() {
+        let config = Config::builder().policy(Policy::Multi).build().expect("it is valid");
+        let mut engine = Engine::<u8>::new(config);
+        let mut login = |user: u8, platform| {
+            let (now, device) = (Timestamp::ZERO, DeviceId::new("d"));
+            let session = engine.login(now, &user, platform, device, LoginKind::Login);
+            session.expect("the user is valid")
+        };
+        let sessions = [
+            login(0, Platform::Web),
+            login(0, Platform::Windows),
+            login(1, Platform::Web),
+            login(2, Platform::Web),
+        ];
+        let owners = |engine: &Engine<u8>| {
+            sessions
+                .map(|id| engine.core.call_for_owner(id).map(|(device, user)| (device.0, user.0)))
+        };
+        assert_eq!(owners(&engine), [Some((0, 0)), Some((1, 0)), Some((2, 1)), Some((3, 2))]);
+        engine.logout(Timestamp::ZERO, sessions[2]).expect("it is live");
+        assert_eq!(owners(&engine), [Some((0, 0)), Some((1, 0)), None, Some((3, 2))]);
+    }
 }

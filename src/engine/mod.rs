@@ -7,7 +7,6 @@ mod notify;
 mod requests;
 mod timers;
 
-use ::core::borrow::Borrow;
 use ::core::fmt;
 use ::core::hash::BuildHasher;
 
@@ -17,7 +16,7 @@ use crate::config::Config;
 use crate::devices::Device;
 use crate::directory::Directory;
 use crate::error::{EngineFull, InputError, InvalidUserId};
-use crate::id::{SessionId, UserSlot};
+use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::input::{Answer, Input};
 use crate::outbox::Kind;
 use crate::output::{Close, DeviceRef, Displaced, Event, Output, StatusChange};
@@ -27,8 +26,12 @@ use crate::user_id::UserId;
 
 use self::core::Core;
 
-/// Of how many users what they need is read at once: as many as the first caches hold it of.
+/// For how many what they need is read ahead at once: it is to be in the first caches still when
+/// the last of them is worked on.
 const PREFETCHED_AT_ONCE: usize = 16;
+
+/// Users, each with one of his devices.
+type Owners = SmallVec<[(DeviceSlot, UserSlot); PREFETCHED_AT_ONCE]>;
 
 /// At which numbers of waiting outputs a poll takes slots back: at the multiples of this, so that
 /// two go for each output, and at 0.
@@ -55,7 +58,8 @@ const POLLS_A_RELEASE: usize = 16;
 /// [`apply`](Self::apply) takes any input as a value. The getters ([`now`](Self::now),
 /// [`config`](Self::config), [`stats`](Self::stats), [`devices`](Self::devices),
 /// [`owner`](Self::owner), [`subscriptions`](Self::subscriptions), [`friends`](Self::friends))
-/// change nothing and let no time pass.
+/// change nothing and let no time pass. [`prefetch`](Self::prefetch) and
+/// [`prefetch_users`](Self::prefetch_users) are hints of what comes next.
 ///
 /// # Time
 ///
@@ -207,18 +211,20 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         })
     }
 
-    /// Reads ahead what the next inputs of some sessions will need. Nothing changes by it, ever.
+    /// Reads ahead what the next inputs of some sessions will need: a hint, by which nothing changes
+    /// and no time passes. It is no input, so a journal has no need of it.
     ///
     /// An input of somebody who is in no cache waits for the memory, several times one after
-    /// another. A host that has many inputs at hand, as after a poll of its links, names their
-    /// sessions, 16 or so, and then gives the inputs: what they need comes for all of them at once.
-    /// A change of status told to ten then takes half as long among a million users. Among a few
-    /// thousand, who are in the caches anyway, it is in vain.
+    /// another. A host that has many inputs at hand, as after a poll of its links, names the
+    /// sessions of the next 16 or so, of more the first would be out of the caches again, and then
+    /// gives the inputs: what they need comes for all of them at once. Among a million users a
+    /// change of status told to ten takes half as long then; among a few thousand, who are in the
+    /// caches anyway, it is in vain, as it is for heartbeats.
     ///
     /// # Complexity
     ///
-    /// O(sessions named), for each less than any input that tells others. Ids of sessions that have
-    /// ended do no harm.
+    /// O(sessions named), for each less than any input that tells others. Those that have ended are
+    /// passed over.
     ///
     /// # Examples
     ///
@@ -226,40 +232,51 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// # use presence_engine::{Config, DeviceId, Engine, LoginKind, Platform, Timestamp};
     /// # let mut engine = Engine::<u64>::new(Config::default());
     /// # let now = Timestamp::ZERO;
-    /// let logins = [7, 8, 9];
-    /// engine.prefetch_users(&logins);
-    /// let mut sessions = Vec::new();
-    /// for user in logins {
-    ///     let device = DeviceId::new("tab");
-    ///     sessions.push(engine.login(now, &user, Platform::Web, device, LoginKind::Login)?);
-    /// }
-    /// engine.prefetch(&sessions);
-    /// for session in sessions {
-    ///     engine.set_status(now, session, "away")?;
+    /// # let mut sessions = Vec::new();
+    /// # for user in [7, 8, 9] {
+    /// #     let device = DeviceId::new("tab");
+    /// #     sessions.push(engine.login(now, &user, Platform::Web, device, LoginKind::Login)?);
+    /// # }
+    /// let texts = ["away", "in a match", ""];
+    /// engine.prefetch(sessions.iter().copied());
+    /// for (session, text) in sessions.into_iter().zip(texts) {
+    ///     engine.set_status(now, session, text)?;
+    ///     while let Some(output) = engine.poll_output() {
+    ///         // Send it.
+    ///     }
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn prefetch(&self, sessions: &[SessionId]) {
-        for some in sessions.chunks(PREFETCHED_AT_ONCE) {
-            self.core.call_for_all(some.iter().map(|session| session.slot()));
+    pub fn prefetch(&self, sessions: impl IntoIterator<Item = SessionId>) {
+        let mut sessions = sessions.into_iter().peekable();
+        while sessions.peek().is_some() {
+            let some = sessions.by_ref().take(PREFETCHED_AT_ONCE);
+            let some: Owners = some.filter_map(|id| self.core.call_for_owner(id)).collect();
+            self.core.call_for_all(&some);
         }
     }
 
-    /// Does what [`Engine::prefetch`] does for inputs that name users, as logins do.
+    /// Does what [`Engine::prefetch`] does for inputs that name users, as the log-ins of those who
+    /// come back after an outage.
     ///
     /// # Complexity
     ///
-    /// O(users named) expected, each a look-up of the id and what [`Engine::prefetch`] does. Ids
-    /// that are unknown or not valid do no harm.
-    pub fn prefetch_users(&self, users: &[impl Borrow<U::Borrowed>]) {
-        for some in users.chunks(PREFETCHED_AT_ONCE) {
-            let ids = some.iter().map(Borrow::borrow);
-            let found = ids.filter_map(|id| Some((id, self.directory.candidate(id)?)));
-            let found: SmallVec<[_; PREFETCHED_AT_ONCE]> = found.collect();
-            for &(id, candidate) in &found {
-                ::core::hint::black_box(self.directory.confirm(candidate, id));
-            }
-            self.core.call_for_all(found.iter().map(|(_, user)| user.0));
+    /// O(users named) expected, for each a look-up of the id beside that. Ids that are unknown or
+    /// not valid are passed over.
+    pub fn prefetch_users<'a>(&self, users: impl IntoIterator<Item = &'a U::Borrowed>)
+    where
+        U::Borrowed: 'a,
+    {
+        let mut users = users.into_iter().filter(|user| self.is_valid(user)).peekable();
+        while users.peek().is_some() {
+            // The table for all of them first, then their ids, then what they have.
+            let some = users.by_ref().take(PREFETCHED_AT_ONCE);
+            let some = some.filter_map(|user| Some((self.directory.candidate(user)?, user)));
+            let some: SmallVec<[_; PREFETCHED_AT_ONCE]> = some.collect();
+            let some = some.into_iter();
+            let some = some.filter_map(|(found, user)| self.directory.confirm(found, user));
+            let some: Owners = some.map(|user| (self.core.users.devices(user), user)).collect();
+            self.core.call_for_all(&some);
         }
     }
 

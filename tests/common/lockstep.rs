@@ -89,11 +89,11 @@ fn compare(
     let now = teller.model.now();
     for user in USERS {
         check_user(&driver, &teller.model, user)?;
-        let op = Op::Inspect { user: user.to_owned() };
+        story.push((now, Op::Inspect { user: user.to_owned() }));
+        let op = &story[story.len() - 1].1;
         let (mut expected, mut given) = (Vec::new(), Vec::new());
-        teller.model.apply(now, &op, &mut expected);
-        driver.apply(now, &op, &mut given);
-        story.push((now, op));
+        teller.model.apply(now, op, &mut expected);
+        driver.apply(now, op, &mut given);
         check_lines(&expected, &given)?;
     }
     setting.hosts.map_or(Ok(()), |ways| hosts::compare(&setting.config, story, ways))
