@@ -67,9 +67,9 @@
 //! | orders of the host | `add_friend`, `remove_friend`, `force_out`, `register`, `remove_user`, `inspect`, `reconfigure` | what was found |
 //! | time and news | `handle_timeout`, `poll_timeout`, `poll_output` | when to call next, what to do |
 //!
-//! Getters change nothing, and neither do `prefetch` and `prefetch_users`, hints of what comes next.
-//! [`Input`] mirrors the first three and [`Engine::handle_timeout`] as values, for journals, replay
-//! and fuzzing; [`Engine::apply`] dispatches them.
+//! Getters change nothing, and neither do `prefetch` and `prefetch_users`, hints of what comes
+//! next. [`Input`] mirrors the first three and [`Engine::handle_timeout`] as values, for journals,
+//! replay and fuzzing; [`Engine::apply`] dispatches them.
 //!
 //! # Semantics in short
 //!

@@ -211,8 +211,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
         })
     }
 
-    /// Reads ahead what the next inputs of some sessions will need: a hint, by which nothing changes
-    /// and no time passes. It is no input, so a journal has no need of it.
+    /// Reads ahead what the next inputs of some sessions will need. It is a hint, by which nothing
+    /// changes and no time passes, and no input, so that a journal has no need of it.
     ///
     /// An input of somebody who is in no cache waits for the memory, several times one after
     /// another. A host that has many inputs at hand, as after a poll of its links, names the
