@@ -57,7 +57,7 @@ fn crowds(scale: &Scale, visit: Visit<'_>) {
         }
     };
     if scale.wants("A1") {
-        visit_all(&mut scene, "A1", ", 16 at hand", A1);
+        visit_all(&mut scene, "A1", &format!(", {AHEAD} at hand"), A1);
     }
     scene.is_ahead = false;
     if scale.wants("A1") && !scale.is_quick {
