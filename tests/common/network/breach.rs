@@ -7,11 +7,13 @@ use core::fmt;
 pub enum Check {
     /// Nobody is told what he may not know (NO-2 to NO-5).
     Privacy,
+    /// Everybody who may know of a change and is there is told (NO-2).
+    Told,
     /// A status that is given out is the user's true one (ST-1, ST-6, CS-3).
     Status,
     /// Sessions end when they have to, and once; what has ended is refused ever after (LV).
     Session,
-    /// Who excludes each other is not logged in side by side, and nobody else is displaced (ML).
+    /// A newcomer displaces just those whom he excludes, in their order (ML).
     Policy,
     /// `poll_timeout` is never later than the next effect (TI-6).
     Wakeup,

@@ -41,11 +41,20 @@ struct Live {
     exit: Option<u64>,
 }
 
+/// A device that is logged in, with a session or to be pushed to.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    state: State,
+    /// The how manieth login of all that was.
+    nth: u64,
+}
+
 #[derive(Debug, Default)]
 pub struct Ledger {
     sessions: BTreeMap<SessionId, Live>,
-    /// By the back end's events alone: who is logged in, with a session or to be pushed to.
-    back_end: BTreeMap<Seat, State>,
+    /// By the back end's events alone: who is logged in.
+    back_end: BTreeMap<Seat, Entry>,
+    logins: u64,
     /// The devices that were kicked while they were away, and when (ML-10).
     notes: BTreeMap<Seat, u64>,
     lists: BTreeMap<User, Vec<User>>,
@@ -70,6 +79,27 @@ impl Ledger {
             }
         }
         self.sessions.insert(session, Live { seat, heard: now, background: None, exit: None });
+    }
+
+    /// Whom a newcomer displaces, earliest login first: those whom he excludes, and on his own
+    /// platform as many as it takes (ML-2 to ML-6). His own old login is not among them (ML-7).
+    fn displaced_by(&self, config: &Config, newcomer: &Seat) -> Vec<Seat> {
+        let own = newcomer.platform.counted_as();
+        let others = self.back_end.iter().filter(|(seat, _)| seat.user == newcomer.user);
+        let mut others: Vec<_> = others.filter(|(seat, _)| *seat != newcomer).collect();
+        others.sort_by_key(|(_, entry)| entry.nth);
+        let platform = |seat: &Seat| seat.platform.counted_as();
+        let beside = others.iter().filter(|(seat, _)| platform(seat) == own).count() as u64;
+        let mut surplus = (beside + 1).saturating_sub(config.max_instances(own));
+        others.retain(|(seat, _)| {
+            if platform(seat) != own {
+                return are_together(config.policy(), platform(seat), own);
+            }
+            let goes = surplus > 0;
+            surplus = surplus.saturating_sub(1);
+            goes
+        });
+        others.into_iter().map(|(seat, _)| seat.clone()).collect()
     }
 
     /// Whether a login is to be refused for a note of a kick, which is spent then (ML-10).
@@ -280,19 +310,25 @@ impl Ledger {
         let seat = of(event.platform, event.device);
         match event.action {
             Action::Login => {
-                for (platform, device) in event.displaced.iter() {
-                    let (displaced, theirs) = (of(platform, device), platform.counted_as());
-                    let own = seat.platform.counted_as();
-                    let is_right = theirs == own || are_together(config.policy(), theirs, own);
-                    check(Check::Policy, is_right, || format!("{seat:?} displaces {displaced:?}"))?;
-                    if self.back_end.remove(&displaced) == Some(State::PushOnline) {
-                        self.notes.insert(displaced, at);
+                let given = event.displaced.iter();
+                let given: Vec<_> = given.map(|(platform, id)| of(platform, id)).collect();
+                let displaced = self.displaced_by(config, &seat);
+                check(Check::Policy, given == displaced, || {
+                    format!("{seat:?} displaces {given:?} for {displaced:?}")
+                })?;
+                for other in displaced {
+                    let entry = self.back_end.remove(&other);
+                    if entry.is_some_and(|entry| entry.state == State::PushOnline) {
+                        self.notes.insert(other, at);
                     }
                 }
-                self.back_end.insert(seat, State::Online);
+                self.logins += 1;
+                self.back_end.insert(seat, Entry { state: State::Online, nth: self.logins });
             }
             Action::Disconnect if seat.platform.can_push() => {
-                self.back_end.insert(seat, State::PushOnline);
+                let entry = self.back_end.get_mut(&seat);
+                check(Check::Session, entry.is_some(), || format!("{seat:?} was not in"))?;
+                entry.into_iter().for_each(|entry| entry.state = State::PushOnline);
             }
             Action::Disconnect | Action::Logout => {
                 let was_in = self.back_end.remove(&seat).is_some();
@@ -342,7 +378,11 @@ impl Ledger {
             let is_first = told.insert(session);
             check(Check::Privacy, is_first, || format!("{session} is told twice of {change:?}"))?;
         }
-        Ok(())
+        let mut live = self.sessions.iter();
+        let left_out = live.find(|(session, live)| {
+            self.may_hear(config, live, *change.user) && !told.contains(session)
+        });
+        check(Check::Told, left_out.is_none(), || format!("{left_out:?} is not told of {change:?}"))
     }
 
     /// Time in the outputs never runs back.
@@ -388,6 +428,6 @@ impl Ledger {
     }
 
     pub fn back_end(&self) -> impl Iterator<Item = (&Seat, State)> {
-        self.back_end.iter().map(|(seat, state)| (seat, *state))
+        self.back_end.iter().map(|(seat, entry)| (seat, entry.state))
     }
 }

@@ -4,8 +4,8 @@
 //! its own in each story, and often none, so that some stories dwell on what others hardly touch.
 
 use presence_engine::{
-    Accounts, Api, Config, DeviceId, KickedAway, Limit, Platform, Policy, Rate, Scope, Tier,
-    Timeout,
+    Accounts, Api, Config, DeviceId, Groups, KickedAway, Limit, Platform, Policy, Rate, Scope,
+    Tier, Timeout,
 };
 
 use super::dice::{Dice, mix};
@@ -392,9 +392,16 @@ fn config(dice: &mut Dice) -> Config {
 
 /// Draws anew what can be changed while an engine runs.
 fn changed(dice: &mut Dice, config: &Config) -> Config {
+    let groups = |dice: &mut Dice| {
+        let mut groups = [const { Vec::new() }; 3];
+        for platform in Platform::LIMITED {
+            groups[dice.pick(&[0, 1, 2])].push(platform);
+        }
+        Policy::Groups(Groups::new(groups).expect("each platform stands in one group"))
+    };
     let has_tier = !dice.chance(100);
     let switches = KickedAway { on_reconnect: dice.chance(500), on_login: dice.chance(500) };
-    let policies = [Policy::Single, Policy::Dual, Policy::Triple, Policy::Multi];
+    let policies = [Policy::Single, Policy::Dual, Policy::Triple, Policy::Multi, groups(dice)];
     let mut builder = config
         .to_builder()
         .tier(if has_tier { Tier::Flagship } else { Tier::Professional })
