@@ -79,9 +79,12 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
+    /// How many devices can be logged in. Unit tests fill it.
+    const COUNT_MAX: usize = if cfg!(test) { 1 << 13 } else { DeviceSlot::NONE.index() };
+
     /// Returns whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
-        self.free.is_some() || self.records.len() < DeviceSlot::NONE.index()
+        self.free.is_some() || self.records.len() < Self::COUNT_MAX
     }
 
     /// Appends a device with a session to the list that starts at `head`, as the newest login. The
@@ -239,6 +242,23 @@ impl Devices {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_room_until_all_slots_are_taken() {
+        let (mut devices, mut head) = (Devices::default(), DeviceSlot::NONE);
+        let platform = Platform::Web;
+        for _ in 0..Devices::COUNT_MAX {
+            assert!(devices.has_room());
+            head = DeviceSlot::NONE;
+            devices.append(&mut head, UserSlot(0), platform, DeviceId::new("d"));
+        }
+        assert!(!devices.has_room());
+        let last = head;
+        devices.end_session(last);
+        devices.unlink(&mut head, last);
+        devices.release(0, 0);
+        assert!(devices.has_room());
+    }
 
     /// TI-5: a device has the place of its login among all logins, whatever else is marked.
     #[test]

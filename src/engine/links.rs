@@ -451,3 +451,37 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::sessions::Sessions;
+
+    /// BI-1, LI-7: where there is no room for a session, a login is refused and changes nothing.
+    #[test]
+    fn a_login_is_refused_when_there_is_no_room() {
+        let mut engine = Engine::<u16>::new(Config::default());
+        let login = |engine: &mut Engine<u16>, user| {
+            let device = DeviceId::new("d");
+            let session =
+                engine.login(Timestamp::ZERO, &user, Platform::Web, device, LoginKind::Login);
+            while engine.poll_output().is_some() {}
+            session
+        };
+        let count = Sessions::COUNT_MAX as u16;
+        let sessions: Vec<_> = (0..count).map(|user| login(&mut engine, user)).collect();
+        assert!(sessions.iter().all(Result::is_ok));
+        let stats = engine.stats();
+        assert_eq!(login(&mut engine, count), Err(LoginError::Full(EngineFull)));
+        assert_eq!(engine.stats(), stats);
+
+        engine.logout(Timestamp::ZERO, sessions[7].expect("he is in")).expect("it is live");
+        while engine.poll_output().is_some() {}
+        assert!(login(&mut engine, count).is_ok());
+        assert_eq!(login(&mut engine, 7), Err(LoginError::Full(EngineFull)));
+        assert_eq!(engine.check_invariants(), Ok(()));
+    }
+}
