@@ -78,6 +78,22 @@ fn several_sessions() -> World {
     world
 }
 
+/// User 0 is in two hundred tabs, all of which his next login ends.
+fn tabs(users: usize) -> World {
+    let mut world = online(users);
+    let limit = |world: &mut World, tabs| {
+        let config = world.engine.config().to_builder().max_instances(Platform::Web, tabs).build();
+        let config = config.expect("the configuration is valid");
+        world.engine.reconfigure(world.now, config).expect("a limit can be changed");
+    };
+    limit(&mut world, 200);
+    for nth in 1..200 {
+        world.login_on(0, &nth.to_string());
+    }
+    limit(&mut world, 1);
+    world
+}
+
 /// Users 0 to 99 watch all but themselves of the 201 users from 0 on.
 fn lists(users: usize) -> World {
     let mut world = online(users);
@@ -346,6 +362,14 @@ fn force_out(mut world: World) -> World {
 }
 
 #[library_benchmark]
+#[bench::of_two_hundred(tabs(USERS))]
+#[bench::of_two_hundred_in_a_crowd(tabs(CROWD))]
+fn mass_kick(mut world: World) -> World {
+    world.login_on(0, "newest");
+    world
+}
+
+#[library_benchmark]
 #[bench::of_the_policy(online(USERS))]
 #[bench::of_the_policy_in_a_crowd(online(CROWD))]
 fn reconfigure(mut world: World) -> World {
@@ -393,7 +417,8 @@ library_benchmark_group!(
 );
 library_benchmark_group!(
     name = orders;
-    benchmarks = inspect, add_friend, remove_friend, force_out, reconfigure, remove_user
+    benchmarks = inspect, add_friend, remove_friend, force_out, mass_kick, reconfigure,
+        remove_user
 );
 library_benchmark_group!(name = passing; benchmarks = handle_timeout);
 

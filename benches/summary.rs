@@ -80,7 +80,7 @@ impl Options {
     fn rounds_of(&self, row: &str) -> Rounds {
         let is_quick = self.rounds.count < 10;
         match row {
-            "H" | "E1" | "J" if is_quick => Rounds { count: 2, with_rival: 1 },
+            "H" | "E1" | "J" if is_quick => self.rounds.at_most(1),
             "H" | "E1" | "J" => self.rounds.at_most(5),
             "I" | "E2" => self.rounds.at_most(if is_quick { 2 } else { 9 }),
             _ => self.rounds,
@@ -189,14 +189,15 @@ fn fold_growth(figures: &mut Vec<Figure>) {
 /// Measures C. The floor of an edge is a number of 4 bytes at each end.
 fn measure_memory(options: &Options) -> Vec<Figure> {
     let scale = &options.scale;
-    let (members, watchers) = match scale.is_quick {
-        true => (scale.users / 50, scale.users / 4),
-        false => (scale.users / 10, scale.users),
+    // A quarter of the users fills as much of what is reserved for it.
+    let (members, watchers, users) = match scale.is_quick {
+        true => (scale.users / 50, scale.users / 4, scale.users / 4),
+        false => (scale.users / 10, scale.users, scale.users),
     };
     let rows = [
         ("C1", Load::Community, members, 2.0, 2.3),
         ("C2", Load::Crowd, watchers, 4.0, 2.5),
-        ("C3", Load::Users, scale.users, 128.0, 2.5),
+        ("C3", Load::Users, users, 128.0, 2.5),
     ];
     let mut figures = Vec::new();
     for (row, load, users, max, rival_min) in rows {

@@ -188,6 +188,10 @@ impl Returns {
         if let Some(rival) = &mut rival {
             assert_eq!(rival.log_in_again(first, &mut numbers[0]), 2 * edges + 1);
         }
+        // The tables for those who are offline grow when the first of them are.
+        for (session, &member) in sessions.iter_mut().zip(&community.members) {
+            world.log_in_again(member, session);
+        }
         let table = (1..=users as u64).collect();
         let (told, in_round, returned) = (Vec::new(), members / 10, [0; 4]);
         let watchers = community.watchers.iter().map(Vec::as_slice);

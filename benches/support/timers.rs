@@ -35,16 +35,13 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         ("over 60 s, all forgotten", TIMEOUT_MS, Accounts::Open, Bounds::NONE),
     ];
     for (name, spread_ms, accounts, bounds) in cases {
-        if !scale.wants("E1") && !scale.wants("J") {
-            continue;
-        }
         let has_rival = bounds.rival_min.is_some();
-        // Only the first case has targets in E1; of J the others are measured at leisure.
-        if scale.is_quick && !has_rival {
+        let is_timed = scale.wants("E1") && (has_rival || !scale.is_quick);
+        if !is_timed && !scale.wants("J") {
             continue;
         }
-        let mut scene = Expiry::new(scale.users, spread_ms, accounts, has_rival);
-        if scale.wants("E1") {
+        let mut scene = Expiry::new(scale.users, spread_ms, accounts, has_rival && is_timed);
+        if is_timed {
             visit(Case { row: "E1", name: name.into(), bounds, scene: &mut scene });
         }
         if scale.wants("J") {
@@ -118,7 +115,8 @@ struct Expiry {
     /// Of the least program: a slot for each millisecond in which somebody was heard from.
     slots: Vec<Vec<u32>>,
     entries: Vec<u32>,
-    longest: Duration,
+    /// How long each call took, in the latest round.
+    calls: Vec<Duration>,
 }
 
 impl Expiry {
@@ -145,8 +143,8 @@ impl Expiry {
             }
         }
         let slots = vec![Vec::new(); spread_ms as usize];
-        let (wheel, entries, longest) = (Wheel::new(users), login_order(users), Duration::ZERO);
-        Self { engine, rival, wheel, least, slots, entries, longest }
+        let (wheel, entries, calls) = (Wheel::new(users), login_order(users), Vec::new());
+        Self { engine, rival, wheel, least, slots, entries, calls }
     }
 
     fn users(&self) -> usize {
@@ -158,12 +156,13 @@ impl Expiry {
         let mut engine = self.engine.clone();
         let end = Timestamp::from_millis(4 * TIMEOUT_MS);
         let mut outputs = 0;
-        let mut longest = Duration::ZERO;
-        let sample = timed(self.users(), || {
+        let users = self.users();
+        self.calls.clear();
+        let sample = timed(users, || {
             loop {
                 let start = Instant::now();
                 engine.handle_timeout(end);
-                longest = longest.max(start.elapsed());
+                self.calls.push(start.elapsed());
                 outputs += drain(&mut engine).1;
                 if engine.poll_timeout().is_none_or(|next| next > end) {
                     break;
@@ -171,9 +170,8 @@ impl Expiry {
             }
         });
         // The link's end, the event, and the status.
-        assert_eq!(outputs, 3 * self.users());
+        assert_eq!(outputs, 3 * users);
         assert_eq!(engine.stats().sessions, 0);
-        self.longest = longest;
         sample
     }
 
@@ -213,13 +211,29 @@ impl Scene for Expiry {
     }
 }
 
+/// The longest call of an expiry that is repeated. As a call does the same each time, the shortest
+/// that it ever took counts: what is longer, the machine took for others.
 struct LongestCall<'a>(&'a mut Expiry);
+
+impl LongestCall<'_> {
+    const REPEATS: usize = 3;
+}
 
 impl Scene for LongestCall<'_> {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
+        let Self(expiry) = self;
         (contender == Contender::Engine).then(|| {
-            self.0.expire();
-            Sample { elapsed: self.0.longest, units: 1 }
+            expiry.expire();
+            let mut shortest = expiry.calls.clone();
+            for _ in 1..Self::REPEATS {
+                expiry.expire();
+                assert_eq!(expiry.calls.len(), shortest.len());
+                for (shortest, &call) in shortest.iter_mut().zip(&expiry.calls) {
+                    *shortest = call.min(*shortest);
+                }
+            }
+            let elapsed = shortest.into_iter().max().unwrap_or_default();
+            Sample { elapsed, units: 1 }
         })
     }
 }
