@@ -81,7 +81,8 @@
 //! - **Time** is what the inputs say, in milliseconds. Timers take effect at their deadlines, to
 //!   the millisecond, however late the host calls; extra calls change nothing.
 //! - **Limits** are fields of the [`Config`]; errors say which limit was met. A refused call
-//!   changes nothing, but that a session counts as heard and a kick while away as told (LI-7).
+//!   changes nothing, but that a session counts as heard and a kick while away as told (LI-7), and
+//!   that a request in which every id fails has taken its token (QU-3).
 //!
 //! The [rules](_docs::rules) say it all, clause by clause, and the documentation cites them as
 //! (LV-7). The [guide](_docs::guide) leads through embedding, the [design](_docs::design) page
