@@ -65,7 +65,8 @@ fn every_small_world_is_as_the_model_says() {
     );
     for (waiting, alphabet) in (1..=alphabets.len() as u64).rev().zip(&alphabets) {
         let begin = Instant::now();
-        let outcome = explore(alphabet, left / waiting, threads);
+        let bound = left / waiting;
+        let outcome = explore(alphabet, bound, threads);
         let outcome = outcome.unwrap_or_else(|story| panic!("{story}"));
         let Outcome { states, transitions, depth, is_exhausted, followed, accepted } = outcome;
         left = left.saturating_sub(transitions);
@@ -76,6 +77,7 @@ fn every_small_world_is_as_the_model_says() {
             if is_exhausted { "yes" } else { "no" },
             begin.elapsed().as_secs_f64(),
         );
+        assert!(is_exhausted || transitions >= bound, "{transitions} of {bound}");
         // An input that is never accepted says nothing.
         for (step, is_accepted) in alphabet.steps.iter().zip(accepted) {
             assert_ne!(is_accepted, step.is_refused, "alphabet {}: {step:?}", alphabet.name);
