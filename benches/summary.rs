@@ -13,7 +13,7 @@ use support::growth::{self, GROWTH_MAX};
 use support::measure::{Measured, Rounds, Spread, measure};
 use support::memory::{self, Load, resident};
 use support::scene::{Case, Contender, Scale, Visit};
-use support::{chart, fan_out, load, requests, sessions, timers};
+use support::{chart, fan_out, load, requests, sessions, side_by_side, timers};
 
 // What a module of the library, which `support` compiles in, looks for in its crate.
 extern crate alloc;
@@ -205,8 +205,9 @@ fn measure_memory(options: &Options) -> Vec<Figure> {
             continue;
         }
         let users = users.max(4_000);
-        let engine = resident(load, Contender::Engine, users);
-        let rival = resident(load, Contender::Rival, users);
+        let measured = |contender| resident(load, contender, users);
+        let engine = || measured(Contender::Engine);
+        let (engine, rival) = side_by_side(engine, || measured(Contender::Rival));
         eprintln!("{row}: engine {engine:?}  rival {rival:?} bytes");
         let is_edge = load != Load::Users;
         let times_floor = engine.map(|bytes| bytes / 8.0).filter(|_| is_edge);

@@ -25,13 +25,22 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
+use core::hint::black_box;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use crate::free::Free;
 use crate::id::UserSlot;
 use crate::retired::Retired;
 use crate::user_id::UserId;
+
+/// How many users are looked for at once: what is read ahead of the first is to be in the first
+/// caches still when the last is worked on.
+pub(crate) const AT_ONCE: usize = 16;
+
+/// Something of each of some users who are looked for at once.
+pub(crate) type AtOnce<T> = SmallVec<[T; AT_ONCE]>;
 
 /// All known users.
 #[derive(Clone)]
@@ -77,14 +86,46 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     /// Returns who is probably meant, without a look at his id, or `None` if nobody can be.
     #[inline]
     pub(crate) fn candidate(&self, id: &U::Borrowed) -> Option<UserSlot> {
-        let hash = self.hasher.hash_one(id);
-        self.table.iter_hash(hash).next().copied().map(UserSlot)
+        self.alike(self.hasher.hash_one(id)).next()
+    }
+
+    /// Walks those whose hashes begin like this one.
+    #[inline]
+    fn alike(&self, hash: u64) -> impl Iterator<Item = UserSlot> {
+        self.table.iter_hash(hash).copied().map(UserSlot)
     }
 
     /// Finds a known user who is probably the candidate.
     #[inline]
     pub(crate) fn confirm(&self, candidate: UserSlot, id: &U::Borrowed) -> Option<UserSlot> {
         if self.ids.get(candidate.0).borrow() == id { Some(candidate) } else { self.find(id) }
+    }
+
+    /// Finds those of a few users who are known.
+    ///
+    /// Each step is done for all before the next is, in a loop of few instructions, so that the
+    /// processor has room for many of them: it waits for what it reads of all at once then.
+    pub(crate) fn find_all<'a>(
+        &'a self,
+        ids: &'a [&U::Borrowed],
+    ) -> impl Iterator<Item = UserSlot> + 'a {
+        let hashes: AtOnce<u64> = ids.iter().map(|id| self.hasher.hash_one(id)).collect();
+        for &hash in &hashes {
+            let _begun = black_box(self.alike(hash));
+        }
+        let candidates: AtOnce<_> = hashes.iter().map(|&hash| self.alike(hash).next()).collect();
+        self.call_for_ids(&candidates);
+        let found = candidates.into_iter().zip(ids);
+        found.filter_map(|(candidate, id)| self.confirm(candidate?, id))
+    }
+
+    /// Reads where the ids of some users are, before they are compared with others: numbers are
+    /// there themselves, and nothing is gained.
+    fn call_for_ids(&self, users: &[Option<UserSlot>]) {
+        if let Ids::Owning(ids) = &self.ids {
+            let are_there = users.iter().flatten().map(|user| ids[user.index()].is_some());
+            black_box(are_there.fold(true, |all, is_there| all & is_there));
+        }
     }
 
     /// Makes a user known who is not, when `made` outputs have been made. Amortised O(1). `None` if
@@ -113,7 +154,7 @@ impl<U: UserId, S: BuildHasher> Directory<U, S> {
     pub(crate) fn call_for(&self, users: &[UserSlot]) {
         let candidates = users.iter().map(|user| self.candidate(self.ids.get(user.0).borrow()));
         let read = candidates.fold(0, |read, candidate| read ^ candidate.map_or(0, |user| user.0));
-        core::hint::black_box(read);
+        black_box(read);
     }
 
     /// Makes a known user unknown, when `made` outputs have been made and the first `taken` of them

@@ -443,12 +443,14 @@ impl Relations {
         first.copied().unwrap_or(0)
     }
 
-    /// Reads the cells of the user's first watchers.
+    /// Reads the cells of the user's watchers, if they are not many: who gathers many has so many
+    /// under way at once that nothing is gained for the first of them.
     #[inline]
     pub(crate) fn call_for_cells(&self, user: UserSlot, reach: &Reach) -> u32 {
         let Some(ends) = self.ends.get(user.index()) else { return 0 };
-        let first = self.edges.entries(&ends.watchers).iter().take(FIRST);
-        first.fold(0, |read, entry| read ^ reach.call_for(UserSlot(entry & SLOT)))
+        let entries = self.edges.entries(&ends.watchers);
+        let few = if entries.len() > 4 * FIRST { &[] } else { entries };
+        few.iter().take(FIRST).fold(0, |read, entry| read ^ reach.call_for(UserSlot(entry & SLOT)))
     }
 
     /// Reads where the targets' lists of watchers are, and then how long they are and who is the

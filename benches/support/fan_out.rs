@@ -4,12 +4,12 @@ use core::hint::black_box;
 
 use presence_engine::SessionId;
 
-use super::Random;
 use super::floors::{gather, gather_present, gather_spans};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{AHEAD, CHECK, DEVICES, RivalWorld, World, custom};
+use super::world::{AHEAD, CHECK, DEVICES, RivalWorld, World, both, custom};
+use super::{Random, side_by_side};
 
 /// How many watchers a round visits, about.
 const VISITED: usize = 1_000_000;
@@ -48,7 +48,7 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
 /// watchers offline.
 fn crowds(scale: &Scale, visit: Visit<'_>) {
     let sizes = [1_000, 100_000, scale.users];
-    let mut scene = Crowds::new(scale.users, true, &sizes);
+    let mut scene = Crowds::new(scale.users, true, scale.users, &sizes);
     let mut visit_all = |scene: &mut Crowds, row, what: &str, bounds| {
         for (at, size) in sizes.into_iter().enumerate() {
             scene.at = at;
@@ -74,12 +74,16 @@ fn crowds(scale: &Scale, visit: Visit<'_>) {
 /// A user whom many watch.
 struct Crowd {
     target: u32,
+    /// His session, as each host has it at hand with what he asks.
+    session: SessionId,
+    number: u64,
+    word: u64,
     watchers: Vec<u32>,
 }
 
 /// Crowds of some sizes in one world. Of each size there are so many that all of them together have
-/// as many watchers as there are users, and they are asked in turn: it is rare that somebody
-/// changes again while his watchers are still in a cache.
+/// as many watchers as there are users, and they are asked in turn, in no order of theirs: it is
+/// rare that somebody changes again while his watchers are still in a cache.
 pub struct Crowds {
     world: World,
     rival: Option<RivalWorld>,
@@ -98,36 +102,53 @@ pub struct Crowds {
 }
 
 impl Crowds {
-    pub fn new(users: usize, has_rival: bool, sizes: &[usize]) -> Self {
-        let mut world = World::online(users);
-        let mut rival = has_rival.then(|| RivalWorld::online(users));
+    /// Of the users, `watching` watch somebody of each size.
+    pub fn new(users: usize, has_rival: bool, watching: usize, sizes: &[usize]) -> Self {
+        let (mut world, mut rival) = both(users, has_rival);
         let mut random = Random::new(1);
         // Those stay online whoever is logged out.
         let mut targets = (1..).step_by(10);
         let mut crowds: Vec<Vec<Crowd>> = Vec::new();
         for &size in sizes {
-            let count = users.div_ceil(size);
-            let crowd = |target| Crowd { target, watchers: Vec::with_capacity(size) };
+            let count = watching.div_ceil(size);
+            let crowd = |target: u32| Crowd {
+                target,
+                session: world.sessions[target as usize],
+                number: rival.as_ref().map_or(0, |rival| rival.sessions[target as usize]),
+                word: Least::first_session(target),
+                watchers: Vec::with_capacity(size),
+            };
             crowds.push(targets.by_ref().take(count).map(crowd).collect());
         }
         // Each size is split up anew. All that somebody watches is one request, in no order of the
         // watchers: so their places in the tables are in no order along any list.
-        let crowd_of: Vec<Vec<u32>> = sizes.iter().map(|_| random.shuffled(users)).collect();
-        for watcher in random.shuffled(users) {
+        let crowd_of: Vec<_> = sizes.iter().map(|_| random.shuffled(watching)).collect();
+        let mut requests = Vec::with_capacity(watching);
+        for (at, watcher) in random.shuffled(users).into_iter().take(watching).enumerate() {
             let mut watched = Vec::with_capacity(sizes.len());
             for (nth, &size) in sizes.iter().enumerate() {
-                let Crowd { target, watchers } =
-                    &mut crowds[nth][crowd_of[nth][watcher as usize] as usize / size];
+                let Crowd { target, watchers, .. } =
+                    &mut crowds[nth][crowd_of[nth][at] as usize / size];
                 if *target != watcher {
                     watchers.push(watcher);
                     watched.push(u64::from(*target));
                 }
             }
-            world.subscribe(watcher, &watched);
-            if let Some(rival) = &mut rival {
-                rival.subscribe(watcher, &watched);
-            }
+            requests.push((watcher, watched));
         }
+        let subscribe = || {
+            for (watcher, watched) in &requests {
+                world.subscribe(*watcher, watched);
+            }
+        };
+        let subscribe_rival = || {
+            if let Some(rival) = &mut rival {
+                for (watcher, watched) in &requests {
+                    rival.subscribe(*watcher, watched);
+                }
+            }
+        };
+        side_by_side(subscribe_rival, subscribe);
         let table = (1..=users as u64).collect();
         let known = crowds.iter().flatten();
         let known = known.map(|crowd| (crowd.target, &crowd.watchers[..]));
@@ -164,20 +185,19 @@ impl Crowds {
 
     /// Asserts that all tell as many.
     fn check(&mut self) {
-        for Crowd { target, watchers } in self.crowds.iter().map(|of_size| &of_size[0]) {
+        let crowds = self.crowds.iter().map(|of_size| &of_size[0]);
+        for Crowd { session, number, word, watchers, .. } in crowds {
             gather_present(&self.table, watchers, &mut self.told);
             let expected = 1 + self.told.len();
             if !self.is_mixed {
-                let told = self.least.set_status(1, self.least.session(*target), custom(CHECK));
+                let told = self.least.set_status(1, *word, custom(CHECK));
                 assert_eq!(told + 1, expected);
             }
-            let session = self.world.sessions[*target as usize];
             // Whatever it was before, the last is a change.
-            let told = [0, CHECK].map(|nth| self.world.change_status(session, nth));
+            let told = [0, CHECK].map(|nth| self.world.change_status(*session, nth));
             assert_eq!(told[1], expected);
             if let Some(rival) = &mut self.rival {
-                let session = rival.sessions[*target as usize];
-                let told = [0, CHECK].map(|nth| rival.change_status(session, nth));
+                let told = [0, CHECK].map(|nth| rival.change_status(*number, nth));
                 assert_eq!(told[1], expected);
             }
         }
@@ -193,7 +213,8 @@ impl Scene for Crowds {
         let asked = &mut self.asked[self.at][contender as usize];
         let nths = *asked..*asked + repeats;
         *asked += repeats;
-        let crowd = |nth: usize| &crowds[nth % crowds.len()];
+        // A number without a factor in common goes through all of them.
+        let crowd = |nth: usize| &crowds[nth * 7_919 % crowds.len()];
         let units = nths.clone().map(|nth| crowd(nth).watchers.len()).sum();
         let asked = nths.clone().map(|nth| (crowd(nth), nth / crowds.len()));
         Some(match contender {
@@ -207,30 +228,26 @@ impl Scene for Crowds {
                 }
             }),
             Contender::Engine => timed(units, || {
-                for (nth, (Crowd { target, .. }, lap)) in nths.clone().zip(asked) {
+                for (nth, (Crowd { session, .. }, lap)) in nths.clone().zip(asked) {
                     if *is_ahead && (nth - nths.start) % AHEAD == 0 {
                         let next = nth..nths.end.min(nth + AHEAD);
-                        let sessions = next.map(|nth| world.sessions[crowd(nth).target as usize]);
-                        world.engine.prefetch(sessions);
+                        world.engine.prefetch(next.map(|nth| crowd(nth).session));
                     }
-                    let session = world.sessions[*target as usize];
-                    black_box(world.change_status(session, lap));
+                    black_box(world.change_status(*session, lap));
                 }
             }),
             Contender::Rival => {
                 let rival = rival.as_mut()?;
                 timed(units, || {
-                    for (Crowd { target, .. }, lap) in asked {
-                        let session = rival.sessions[*target as usize];
-                        black_box(rival.change_status(session, lap));
+                    for (Crowd { number, .. }, lap) in asked {
+                        black_box(rival.change_status(*number, lap));
                     }
                 })
             }
             Contender::Least if self.is_mixed => return None,
             Contender::Least => timed(units, || {
-                for (Crowd { target, .. }, lap) in asked {
-                    let session = least.session(*target);
-                    black_box(least.set_status(lap as u64, session, custom(lap)));
+                for (Crowd { word, .. }, lap) in asked {
+                    black_box(least.set_status(lap as u64, *word, custom(lap)));
                 }
             }),
         })
@@ -262,7 +279,8 @@ struct Scattered {
 impl Scattered {
     fn new(scale: &Scale, watchers: usize) -> Self {
         let users = scale.users;
-        let (mut world, mut rival) = (World::online(users), RivalWorld::online(users));
+        let (mut world, rival) = both(users, true);
+        let mut rival = rival.expect("there is a rival");
         let mut random = Random::new(3);
         let order = random.shuffled(users);
         let mut targets = random.shuffled(users);
@@ -272,11 +290,18 @@ impl Scattered {
             let list: &mut Vec<u32> = &mut lists[target as usize];
             let next = (nth * watchers..).map(|nth| order[nth % users]);
             list.extend(next.filter(|&watcher| watcher != target).take(watchers));
-            for &watcher in list.iter() {
-                world.subscribe(watcher, &[u64::from(target)]);
-                rival.subscribe(watcher, &[u64::from(target)]);
-            }
         }
+        let requests = || {
+            let all = targets.iter().map(|&target| (target, &lists[target as usize]));
+            all.flat_map(|(target, list)| list.iter().map(move |&watcher| (watcher, target)))
+        };
+        let subscribe = || {
+            requests().for_each(|(watcher, target)| world.subscribe(watcher, &[target.into()]));
+        };
+        let subscribe_rival = || {
+            requests().for_each(|(watcher, target)| rival.subscribe(watcher, &[target.into()]));
+        };
+        side_by_side(subscribe_rival, subscribe);
         let session = |&target: &u32| world.sessions[target as usize];
         let sessions: Vec<_> = targets.iter().map(session).collect();
         assert_eq!(world.change_status(sessions[0], CHECK), 1 + watchers);
@@ -362,16 +387,30 @@ struct Spans {
 impl Spans {
     fn new(scale: &Scale) -> Self {
         let users = scale.users;
-        let (mut world, mut rival) = (World::online(users), RivalWorld::online(users));
-        let mut spans = vec![(0, 1); users];
-        let mut flat = Vec::new();
-        for user in 0..users {
-            let count = [1, 1, 1, 1, 1, 1, 2, 2, 2, 3][user % 10];
-            for device in &DEVICES[1..count] {
+        let (mut world, rival) = both(users, true);
+        let mut rival = rival.expect("there is a rival");
+        let count_of = |user: usize| [1, 1, 1, 1, 1, 1, 2, 2, 2, 3][user % 10];
+        let more = || {
+            let devices =
+                |user| DEVICES[1..count_of(user)].iter().map(move |&device| (user, device));
+            (0..users).flat_map(devices)
+        };
+        let log_in = || {
+            for (user, device) in more() {
                 world.login_on(user as u64, device);
+            }
+        };
+        let log_in_to_rival = || {
+            for (user, device) in more() {
                 rival.login_on(user as u64, device);
             }
-            spans[user] = (flat.len() as u32, count as u32);
+        };
+        side_by_side(log_in_to_rival, log_in);
+        let mut spans = vec![(0, 1); users];
+        let mut flat = Vec::new();
+        for (user, span) in spans.iter_mut().enumerate() {
+            let count = count_of(user);
+            *span = (flat.len() as u32, count as u32);
             flat.extend((0..count).map(|nth| (user + nth) as u64));
         }
         flat.extend([0; 2]);

@@ -14,7 +14,8 @@ pub fn sizes(scale: &Scale) -> [usize; 4] {
     [10_000, 100_000, 1_000_000, 4_000_000].map(|users| scale.of(users).max(1_000))
 }
 
-/// What is measured at each size: everybody watches one, A1; D1; F; and subscribing, B1.
+/// What is measured at each size: everybody, or a quarter, watches one, A1; D1; F; and subscribing,
+/// B1.
 pub const MEASURES: [&str; 4] = ["A1", "D1", "F", "B1"];
 
 /// A case's name is that of its measure.
@@ -24,10 +25,12 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
     }
     // The same community at each size: it is the world around it that grows.
     let members = scale.of(if scale.is_quick { 4_000 } else { 10_000 });
+    // Of all users, so many watch one, in A1.
+    let part = if scale.is_quick { 4 } else { 1 };
     for users in sizes(scale) {
         for measure in MEASURES {
             let mut scene: Box<dyn Scene> = match measure {
-                "A1" => Box::new(Crowds::new(users, false, &[users])),
+                "A1" => Box::new(Crowds::new(users, false, users / part, &[users / part])),
                 "D1" => Box::new(Heartbeats::new(users, false)),
                 "F" => Box::new(Returns::new(users, members, false)),
                 _ => Box::new(Subscriptions::new(users, members, false)),

@@ -81,7 +81,7 @@ impl Least {
     pub fn new<'a>(users: usize, lists: impl Iterator<Item = (u32, &'a [u32])>) -> Self {
         let mut least = Self {
             records: vec![Record { heard: 0, generation: 1 }; users],
-            cells: (0..users as u64).map(|user| 1 << 32 | user).collect(),
+            cells: (0..users as u32).map(Self::first_session).collect(),
             lists: vec![List::default(); users],
             watchers: Vec::new(),
             watched: vec![0; users],
@@ -108,6 +108,11 @@ impl Least {
     pub fn with_ids(mut self) -> Self {
         self.by_id = self.ids.iter().copied().zip(0..).collect();
         self
+    }
+
+    /// The session that a user has at the beginning.
+    pub fn first_session(user: u32) -> Session {
+        1 << 32 | u64::from(user)
     }
 
     pub fn session(&self, user: u32) -> Session {

@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each bench takes what it needs")]
 #![allow(unnameable_types, unfulfilled_lint_expectations, reason = "a module of the library")]
 
+use std::thread;
+
 /// The engine's own module, which measures ask by itself. It needs `crate::time`.
 #[path = "../../src/bucket.rs"]
 pub mod bucket;
@@ -27,6 +29,17 @@ pub mod scene;
 pub mod sessions;
 pub mod timers;
 pub mod world;
+
+/// Does two things at the same time, neither of which is measured, the other in a thread.
+pub fn side_by_side<A, B: Send>(
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        (one(), other.join().expect("what it does does not panic"))
+    })
+}
 
 /// A generator of the same numbers on every run.
 #[derive(Clone, Debug)]

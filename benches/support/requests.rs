@@ -16,7 +16,7 @@ use super::least_lists::{LeastLists, packed};
 use super::measure::{Sample, timed};
 use super::naive::Naive;
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{NEVER, RivalWorld, World, any_session, calm, drain, login_order};
+use super::world::{NEVER, RivalWorld, World, any_session, both, calm, drain, login_order};
 
 /// How many users a request names.
 const NAMED: usize = 100;
@@ -172,8 +172,7 @@ impl Subscriptions {
     }
 
     fn of(names: Names, users: usize, has_rival: bool) -> Self {
-        let world = World::online(users);
-        let rival = has_rival.then(|| RivalWorld::online(users));
+        let (world, rival) = both(users, has_rival);
         let mut edges = names.edges(users);
         edges.reserve();
         let ids = |lists: &[Vec<u32>]| {

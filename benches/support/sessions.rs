@@ -10,7 +10,7 @@ use super::floors::{gather, timed_stores};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
-use super::world::{AHEAD, RivalWorld, World};
+use super::world::{AHEAD, RivalWorld, World, both};
 
 const D1: Bounds = Bounds::new(3.5, 10.0);
 const D2: Bounds = Bounds::new(2.0, 15.0);
@@ -60,8 +60,7 @@ pub struct Heartbeats {
 
 impl Heartbeats {
     pub fn new(users: usize, has_rival: bool) -> Self {
-        let mut world = World::online(users);
-        let rival = has_rival.then(|| RivalWorld::online(users));
+        let (mut world, rival) = both(users, has_rival);
         let slots = Random::new(5).shuffled(users);
         let sessions: Vec<_> = slots.iter().map(|&user| world.sessions[user as usize]).collect();
         assert_eq!(world.engine.heartbeats(world.now, &sessions), users);
@@ -169,8 +168,7 @@ impl Returns {
     pub fn new(users: usize, members: usize, has_rival: bool) -> Self {
         let (members, edges) = (members.max(2 * EDGES), EDGES);
         let community = Community::new(users, members, edges);
-        let mut world = World::online(users);
-        let mut rival = has_rival.then(|| RivalWorld::online(users));
+        let (mut world, mut rival) = both(users, has_rival);
         for (&member, watched) in community.members.iter().zip(&community.watched) {
             world.subscribe(member, watched);
             if let Some(rival) = &mut rival {

@@ -9,13 +9,13 @@ use presence_engine::{
     Accounts, Config, DeviceId, Engine, LoginKind, Platform, SessionId, Timeout, Timestamp,
 };
 
-use super::Random;
 use super::floors::expire;
 use super::least::{Least, SLOTS};
 use super::measure::{Sample, timed};
 use super::rival::{Rival, Rules};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{CALM, any_session, drain, login_order};
+use super::{Random, side_by_side};
 
 const E1: Bounds = Bounds::new(25.0, 25.0);
 const E2: Bounds = Bounds::floor(3.0);
@@ -122,20 +122,24 @@ struct Expiry {
 impl Expiry {
     fn new(users: usize, spread_ms: u64, accounts: Accounts, has_rival: bool) -> Self {
         // Everybody is heard from in another order than that of the logins.
-        let (mut engine, sessions) = full(users, 1, accounts);
         let order = Random::new(5).shuffled(users);
         let moments = (0..users as u64).map(|nth| nth * spread_ms / users as u64);
-        for (now, &user) in moments.clone().zip(&order) {
-            let heard = engine.heartbeat(Timestamp::from_millis(now), sessions[user as usize]);
-            heard.expect("the session is live");
-        }
-        let rival = has_rival.then(|| {
+        let engine = || {
+            let (mut engine, sessions) = full(users, 1, accounts);
+            for (now, &user) in moments.clone().zip(&order) {
+                let heard = engine.heartbeat(Timestamp::from_millis(now), sessions[user as usize]);
+                heard.expect("the session is live");
+            }
+            engine
+        };
+        let rival = || {
             let (mut rival, sessions) = full_rival(users);
             for (now, &user) in moments.clone().zip(&order) {
                 assert!(rival.heartbeat(now, sessions[user as usize]));
             }
             rival
-        });
+        };
+        let (rival, engine) = side_by_side(|| has_rival.then(rival), engine);
         let mut least = has_rival.then(|| Least::new(users, core::iter::empty()));
         if let Some(least) = &mut least {
             for (now, &user) in moments.zip(&order) {

@@ -4,6 +4,7 @@
 //! they do with them. A world is made once for each size in turn, and copied for each scene.
 
 use core::cell::RefCell;
+use std::sync::Mutex;
 
 use foldhash::fast::FixedState;
 use presence_engine::{
@@ -11,8 +12,8 @@ use presence_engine::{
     Timeout, Timestamp,
 };
 
-use super::Random;
 use super::rival::{Rival, Rules};
+use super::{Random, side_by_side};
 
 /// So long, or so many, that it is never reached.
 pub const NEVER: u64 = 1 << 40;
@@ -55,14 +56,15 @@ impl World {
 
     /// Logs `users` in, in random order, so that their slots say nothing of their numbers.
     pub fn online(users: usize) -> Self {
-        thread_local!(static LATEST: RefCell<Option<World>> = const { RefCell::new(None) });
-        LATEST.with_borrow_mut(|latest| match latest {
+        static LATEST: Mutex<Option<World>> = Mutex::new(None);
+        let mut latest = LATEST.lock().expect("nobody panics who holds it");
+        match &*latest {
             Some(latest) if latest.sessions.len() == users => latest.clone(),
             _ => {
                 *latest = None;
                 latest.insert(Self::fresh(users)).clone()
             }
-        })
+        }
     }
 
     /// A world as it has grown, with room in its tables.
@@ -233,6 +235,13 @@ impl RivalWorld {
         self.rival.set_status(self.now, session, custom(nth));
         self.rival.drain().0
     }
+}
+
+/// Both with the same users, or the first alone.
+pub fn both(users: usize, has_rival: bool) -> (World, Option<RivalWorld>) {
+    let rival = || has_rival.then(|| RivalWorld::online(users));
+    let (rival, world) = side_by_side(rival, || World::online(users));
+    (world, rival)
 }
 
 /// A number whose custom status no other has.

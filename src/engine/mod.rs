@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::config::Config;
 use crate::devices::Device;
-use crate::directory::Directory;
+use crate::directory::{AT_ONCE, AtOnce, Directory};
 use crate::error::{EngineFull, InputError, InvalidUserId};
 use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::input::{Answer, Input};
@@ -26,12 +26,8 @@ use crate::user_id::UserId;
 
 use self::core::Core;
 
-/// For how many what they need is read ahead at once: it is to be in the first caches still when
-/// the last of them is worked on.
-const PREFETCHED_AT_ONCE: usize = 16;
-
 /// Users, each with one of his devices.
-type Owners = SmallVec<[(DeviceSlot, UserSlot); PREFETCHED_AT_ONCE]>;
+type Owners = AtOnce<(DeviceSlot, UserSlot)>;
 
 /// At which numbers of waiting outputs a poll takes slots back: at the multiples of this, so that
 /// two go for each output, and at 0.
@@ -250,9 +246,10 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     pub fn prefetch(&self, sessions: impl IntoIterator<Item = SessionId>) {
         let mut sessions = sessions.into_iter().peekable();
         while sessions.peek().is_some() {
-            let some = sessions.by_ref().take(PREFETCHED_AT_ONCE);
-            let some: Owners = some.filter_map(|id| self.core.call_for_owner(id)).collect();
-            self.core.call_for_all(&some);
+            // Whatever the host does to name them is done before the first is looked for.
+            let some: AtOnce<_> = sessions.by_ref().take(AT_ONCE).collect();
+            let some = some.into_iter().filter_map(|id| self.core.call_for_owner(id));
+            self.core.call_for_all(&some.collect::<Owners>());
         }
     }
 
@@ -269,14 +266,10 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     {
         let mut users = users.into_iter().filter(|user| self.is_valid(user)).peekable();
         while users.peek().is_some() {
-            // The table for all of them first, then their ids, then what they have.
-            let some = users.by_ref().take(PREFETCHED_AT_ONCE);
-            let some = some.filter_map(|user| Some((self.directory.candidate(user)?, user)));
-            let some: SmallVec<[_; PREFETCHED_AT_ONCE]> = some.collect();
-            let some = some.into_iter();
-            let some = some.filter_map(|(found, user)| self.directory.confirm(found, user));
-            let some: Owners = some.map(|user| (self.core.users.devices(user), user)).collect();
-            self.core.call_for_all(&some);
+            let some: AtOnce<_> = users.by_ref().take(AT_ONCE).collect();
+            let some: AtOnce<_> = self.directory.find_all(&some).collect();
+            let some = some.into_iter().map(|user| (self.core.users.devices(user), user));
+            self.core.call_for_all(&some.collect::<Owners>());
         }
     }
 
