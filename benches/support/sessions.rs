@@ -5,12 +5,12 @@ use core::ops::Range;
 
 use presence_engine::{SessionId, Timestamp};
 
-use super::Random;
 use super::floors::{gather, timed_stores};
 use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{AHEAD, RivalWorld, World, both};
+use super::{Random, side_by_side};
 
 const D1: Bounds = Bounds::new(3.5, 10.0);
 const D2: Bounds = Bounds::new(2.0, 15.0);
@@ -31,8 +31,7 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         }
     }
     if scale.wants("F") {
-        let members = scale.of(if scale.is_quick { 5_000 } else { 20_000 });
-        let mut scene = Returns::new(scale.users, members, true);
+        let mut scene = Returns::new(scale.users, scale.of(20_000), true);
         let name = format!("{EDGES} out and in, {AHEAD} at hand");
         visit(Case { row: "F", name, bounds: F, scene: &mut scene });
         scene.is_ahead = false;
@@ -169,12 +168,20 @@ impl Returns {
         let (members, edges) = (members.max(2 * EDGES), EDGES);
         let community = Community::new(users, members, edges);
         let (mut world, mut rival) = both(users, has_rival);
-        for (&member, watched) in community.members.iter().zip(&community.watched) {
-            world.subscribe(member, watched);
-            if let Some(rival) = &mut rival {
-                rival.subscribe(member, watched);
+        let requests = || community.members.iter().zip(&community.watched);
+        let subscribe = || {
+            for (&member, watched) in requests() {
+                world.subscribe(member, watched);
             }
-        }
+        };
+        let subscribe_rival = || {
+            if let Some(rival) = &mut rival {
+                for (&member, watched) in requests() {
+                    rival.subscribe(member, watched);
+                }
+            }
+        };
+        side_by_side(subscribe_rival, subscribe);
         let all = community.members.iter();
         let session = |&member: &u32| world.sessions[member as usize];
         let mut sessions: Vec<_> = all.clone().map(session).collect();

@@ -11,7 +11,7 @@
 //! 3. Every deadline of a session or user has a timer that is popped no later, and is counted.
 //! 4. A user of whom nothing is left is not kept, once [`Core::take_idle`] is drained.
 //! 5. Notes are within their limit, and only who is Online has a custom status.
-//! 6. No timer is popped before `due_from`.
+//! 6. No timer is popped before `due_from`; `quiet` is the latest stamp, if nothing is due by then.
 //! 7. The wheel is at the latest stamp, unless a call stopped before all was done that is due.
 
 use alloc::vec::Vec;
@@ -45,8 +45,11 @@ pub(super) struct Core {
     /// The latest stamp (TI-2).
     pub(super) latest: Timestamp,
     pub(super) clock_regressions: u64,
-    /// From when on timers may be due; kept beside the wheel for the sake of heartbeats.
+    /// From when on timers may be due.
     pub(super) due_from: Timestamp,
+    /// The latest stamp, if no timer is due by then, or the end of time: so a heartbeat has but one
+    /// thing to read to know both, and the processor room for more heartbeats.
+    quiet: Timestamp,
     pub(super) wheel: Wheel,
     /// What is due at the moment of the wheel.
     pub(super) due: Batch,
@@ -76,6 +79,7 @@ impl Core {
             latest: Timestamp::ZERO,
             clock_regressions: 0,
             due_from: Timestamp::MAX,
+            quiet: Timestamp::ZERO,
             wheel: Wheel::default(),
             due: Batch::default(),
             due_at: Timestamp::ZERO,
@@ -183,8 +187,9 @@ impl Core {
         Some((device, self.sessions.user(session.slot())))
     }
 
-    /// Reads of many users at once what [`Core::call_for`] reads of one, and the cells of their
-    /// first watchers: what is read of one does not wait for what is read of another.
+    /// Reads of many users at once what [`Core::call_for`] reads of one, and the cells of those who
+    /// watch them, where they are few: what is read of one does not wait for what is read of
+    /// another.
     pub(super) fn call_for_all(&self, owners: &[(DeviceSlot, UserSlot)]) {
         // In loops of few instructions, or the processor has not room for many at a time.
         let read = owners.iter().fold(0, |read, &(device, user)| {
@@ -244,6 +249,20 @@ impl Core {
 
     fn arm(&mut self, owner: Owner, deadline: Timestamp) {
         self.due_from = self.due_from.min(self.wheel.arm(owner, deadline));
+        self.note_quiet();
+    }
+
+    /// Notes that the latest stamp is another, or from when on timers may be due.
+    #[inline]
+    pub(super) fn note_quiet(&mut self) {
+        self.quiet = if self.latest < self.due_from { self.latest } else { Timestamp::MAX };
+    }
+
+    /// Returns whether a stamp is the latest, and nothing is due by then. At the end of time it may
+    /// be so nevertheless.
+    #[inline]
+    pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
+        now == self.quiet && now != Timestamp::MAX
     }
 
     /// Returns a deadline with its place among all armings, if it can be represented.
@@ -363,6 +382,10 @@ impl Core {
         }
         if self.wheel.next().is_some_and(|next| next < self.due_from) {
             return Err("core 6: a timer is popped before `due_from`");
+        }
+        let may_be_due = self.latest >= self.due_from;
+        if self.quiet != if may_be_due { Timestamp::MAX } else { self.latest } {
+            return Err("core 6: a heartbeat does not see whether it is quiet");
         }
         let is_done = self.next_pop().is_none_or(|next| next > self.latest);
         if is_done && self.wheel.now() != self.latest {

@@ -131,8 +131,7 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     #[inline]
     pub fn heartbeat(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         // Many have the same stamp, and nothing was due by then.
-        let is_quiet = now == self.core.latest && now < self.core.due_from;
-        if is_quiet && self.core.sessions.hear(session, now) {
+        if self.core.is_quiet(now) && self.core.sessions.hear(session, now) {
             return Ok(());
         }
         self.heartbeat_anew(now, session)
@@ -362,7 +361,7 @@ impl Core {
         reason: Reason,
     ) -> usize {
         let Some(slot) = self.sessions.device(session) else { return 0 };
-        let platform = self.sessions.platform(session.slot());
+        let platform = self.devices.get(slot).platform();
         let before = self.state(user);
         self.end_session(user, session);
         if let Some(close) = close {

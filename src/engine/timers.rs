@@ -85,6 +85,7 @@ impl Core {
         // Many inputs have the same stamp.
         if is_early && self.latest != now {
             self.latest = now;
+            self.note_quiet();
             // The wheel goes along, so that what is armed next is not taken for far away.
             self.wheel.advance(now);
         }
@@ -153,6 +154,7 @@ impl Core {
         self.add_due(&mut collected);
         let next = self.next_pop();
         self.due_from = next.unwrap_or(Timestamp::MAX);
+        self.note_quiet();
         // Where the budget was just enough, too: whoever is heard from is so at the wheel's moment.
         if next.is_none_or(|next| next > self.latest) {
             self.wheel.advance(self.latest);
