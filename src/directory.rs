@@ -396,6 +396,22 @@ mod tests {
         outputs_name_who_was_there(["ann", "bob", "cid", "dan"].map(|id| id.to_string()));
     }
 
+    /// Those who are known are found in their order, be it that their hashes are alike.
+    fn known_are_found_at_once<S: BuildHasher>(hasher: S) {
+        let mut directory = Directory::<String, _>::new(hasher);
+        let ids = ["ann", "bob", "cid"];
+        let slots = ids.map(|id| directory.admit(id, 0).expect("there is room"));
+        let found: Vec<_> = directory.find_all(&["cid", "eve", "ann", "cid", "bob"]).collect();
+        assert_eq!(found, [slots[2], slots[0], slots[2], slots[1]]);
+        assert_eq!(directory.find_all(&[]).count(), 0);
+    }
+
+    #[test]
+    fn many_are_looked_for_at_once() {
+        known_are_found_at_once(Alike);
+        known_are_found_at_once(foldhash::fast::FixedState::default());
+    }
+
     #[test]
     fn an_id_whose_outputs_are_taken_is_dropped() {
         let mut directory = Directory::<String, _>::new(Alike);

@@ -456,8 +456,33 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Timeout};
     use crate::sessions::Sessions;
+
+    /// TI-2, TI-3: what is noted while some who are due still wait is no stamp that may come.
+    #[test]
+    fn a_heartbeat_at_the_end_of_time_is_not_taken_for_a_quiet_one() {
+        let config = Config::builder().timeout(Timeout::Web, 10).timer_work_max(1);
+        let mut engine = Engine::<u16>::new(config.build().expect("it is valid"));
+        let sessions = [7, 8, 9].map(|user| {
+            let (device, kind) = (DeviceId::new("d"), LoginKind::Login);
+            let session = engine.login(Timestamp::ZERO, &user, Platform::Web, device, kind);
+            session.expect("there is room")
+        });
+        let late = Timestamp::from_millis(100);
+        engine.handle_timeout(late);
+        assert!(engine.core.due_from <= late && engine.stats().sessions > 1);
+        assert!(!engine.core.is_quiet(late) && !engine.core.is_quiet(Timestamp::MAX));
+        assert_eq!(engine.check_invariants(), Ok(()));
+        while engine.poll_timeout().is_some_and(|next| next <= late) {
+            engine.handle_timeout(late);
+        }
+        assert!(engine.core.is_quiet(late));
+        assert_eq!(engine.heartbeat(Timestamp::MAX, sessions[2]), Err(UnknownSession));
+        assert_eq!(engine.now(), Timestamp::MAX);
+        assert!(!engine.core.is_quiet(Timestamp::MAX) && !engine.core.is_quiet(late));
+        assert_eq!(engine.check_invariants(), Ok(()));
+    }
 
     /// BI-1, LI-7: where there is no room for a session, a login is refused and changes nothing.
     #[test]
