@@ -4,6 +4,7 @@
 //! `--svg PATH` for a chart of the main ratios. What was measured is told on the standard error
 //! stream as it comes, in nanoseconds; the table is of ratios, as only they mean anything.
 
+use core::time::Duration;
 use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -66,23 +67,23 @@ impl Options {
                 _ => return Err(format!("{arg} is neither an option nor a row")),
             }
         }
-        let (count, with_rival) = match (is_test, is_quick) {
-            (true, _) => (1, 1),
-            (_, true) => (4, 1),
-            _ => (25, 9),
+        let (count, millis, rival_step) = match (is_test, is_quick) {
+            (true, _) => (1, 0, 1),
+            (_, true) => (3, 100, 4),
+            _ => (25, 300, 3),
         };
-        let rounds = Rounds { count, with_rival };
+        let rounds = Rounds { count, time: Duration::from_millis(millis), rival_step };
         let scale = Scale { rows, is_quick, ..Scale::new(is_test) };
         Ok(Self { scale, rounds, svg })
     }
 
     /// How often a case is measured: those whose rounds take long less often.
     fn rounds_of(&self, row: &str) -> Rounds {
-        let is_quick = self.rounds.count < 10;
         match row {
-            "H" | "E1" | "J" if is_quick => self.rounds.at_most(1),
-            "H" | "E1" | "J" => self.rounds.at_most(5),
-            "I" | "E2" => self.rounds.at_most(if is_quick { 2 } else { 9 }),
+            "H" | "E1" | "J" => self.rounds.at_most(if self.scale.is_quick { 1 } else { 5 }),
+            "E2" => self.rounds.at_most(if self.scale.is_quick { 2 } else { 9 }),
+            // At most sizes a round takes no time at all.
+            "I" => Rounds { count: self.rounds.count.min(9), ..self.rounds },
             _ => self.rounds,
         }
     }

@@ -6,8 +6,9 @@
 //! beside the floors, for measures that are of many short calls: it checks a session's generation,
 //! notes that it was heard, keeps a status, finds a user by his id, gathers the sessions to tell,
 //! and writes outputs down and takes them out. It knows no policies, limits, tiers, switches,
-//! registrations or forgetting, and of timers only that a list is to be cleared and that those of
-//! sessions are put back; nobody has two sessions, and nothing is checked but that.
+//! registrations or forgetting, and of timers only from when on some may be due, that a list is to
+//! be cleared, and that those of sessions are put back; nobody has two sessions, and nothing is
+//! checked but that.
 
 use core::hint::black_box;
 use std::collections::HashMap;
@@ -56,6 +57,8 @@ struct Output {
 /// All users have one session each; a user's number, slot and session's slot are the same.
 pub struct Least {
     records: Vec<Record>,
+    /// From when on timers may be due, before what else comes then.
+    due_from: u64,
     /// The session of each user; 0 if he has none.
     cells: Vec<Session>,
     lists: Vec<List>,
@@ -81,6 +84,7 @@ impl Least {
     pub fn new<'a>(users: usize, lists: impl Iterator<Item = (u32, &'a [u32])>) -> Self {
         let mut least = Self {
             records: vec![Record { heard: 0, generation: 1 }; users],
+            due_from: u64::MAX,
             cells: (0..users as u32).map(Self::first_session).collect(),
             lists: vec![List::default(); users],
             watchers: Vec::new(),
@@ -123,7 +127,7 @@ impl Least {
     #[inline]
     pub fn heartbeat(&mut self, now: u64, session: Session) -> bool {
         let Some(record) = self.records.get_mut(session as u32 as usize) else { return false };
-        let is_live = record.generation == (session >> 32) as u32;
+        let is_live = now < self.due_from && record.generation == (session >> 32) as u32;
         if is_live {
             record.heard = now as u32;
         }
@@ -273,5 +277,33 @@ impl Least {
         self.outputs.clear();
         self.told.clear();
         told
+    }
+}
+
+/// Token buckets of one rate, as exact as the engine's, and nothing but them.
+pub struct LeastBuckets {
+    /// When each is full, in units of 1/`requests` ms.
+    full_at: Vec<u64>,
+    requests: u64,
+    per_ms: u64,
+}
+
+impl LeastBuckets {
+    /// Full ones.
+    pub fn new(count: usize, (requests, per_ms): (u64, u64)) -> Self {
+        Self { full_at: vec![0; count], requests, per_ms }
+    }
+
+    /// Takes a token, if there is one.
+    #[inline]
+    pub fn take(&mut self, now: u64, user: u32) -> bool {
+        let Some(full_at) = self.full_at.get_mut(user as usize) else { return false };
+        let now = now * self.requests;
+        let start = now.max(*full_at);
+        let is_admitted = start - now <= (self.requests - 1) * self.per_ms;
+        if is_admitted {
+            *full_at = start + self.per_ms;
+        }
+        is_admitted
     }
 }

@@ -29,18 +29,24 @@ pub fn timed<T>(units: usize, work: impl FnOnce() -> T) -> Sample {
     Sample { elapsed: start.elapsed(), units }
 }
 
-/// How often a scene is measured. Rivals are slow, and far from their bounds: they take part in
-/// some of the rounds only.
+/// How often a scene is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounds {
+    /// At least so often,
     pub count: usize,
-    pub with_rival: usize,
+    /// and until so long was measured, if [`Self::MAX`] rounds do not take less.
+    pub time: Duration,
+    /// Rivals are slow, and far from their bounds: they take part in every so many-th round.
+    pub rival_step: usize,
 }
 
 impl Rounds {
-    /// As often as this, but at most `count` times: for a scene whose rounds take seconds.
+    const MAX: usize = 100;
+
+    /// For a scene whose rounds take seconds: as often as this, but at most `count` times, and all
+    /// contenders each time.
     pub fn at_most(self, count: usize) -> Self {
-        Self { count: self.count.min(count), with_rival: self.with_rival.min(count) }
+        Self { count: self.count.min(count), time: Duration::ZERO, rival_step: 1 }
     }
 }
 
@@ -82,22 +88,26 @@ pub struct Measured {
     pub least_rivals: Option<Spread>,
 }
 
-/// Measures a scene. A first round of floor and engine, which warms caches and branch predictors,
-/// does not count, unless there are only a few.
+/// Measures a scene. A first round of floor, engine and least program, which warms caches and
+/// branch predictors, does not count; where there are but one or two, it is left out.
 pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
     let [mut floors, mut engines, mut rivals, mut times_floor, mut times_rival] =
         [const { Vec::new() }; 5];
     let [mut leasts, mut least_floors, mut least_rivals] = [const { Vec::new() }; 3];
-    let warm_up = usize::from(rounds.count > 3);
-    for round in 0..rounds.count + warm_up {
+    if rounds.count > 2 {
+        for contender in [Contender::Floor, Contender::Engine, Contender::Least] {
+            scene.round(contender);
+        }
+    }
+    let start = Instant::now();
+    let is_needed =
+        |round| round < rounds.count || (round < Rounds::MAX && start.elapsed() < rounds.time);
+    for round in (0..).take_while(|&round| is_needed(round)) {
         let floor = scene.round(Contender::Floor).map(Sample::nanos);
         let Some(engine) = scene.round(Contender::Engine).map(Sample::nanos) else { break };
-        let has_rival = (warm_up..rounds.with_rival + warm_up).contains(&round);
+        let has_rival = round % rounds.rival_step == 0;
         let rival = has_rival.then(|| scene.round(Contender::Rival).map(Sample::nanos)).flatten();
         let least = scene.round(Contender::Least).map(Sample::nanos);
-        if round < warm_up {
-            continue;
-        }
         leasts.extend(least);
         least_floors.extend(least.zip(floor).map(|(least, floor)| least / floor));
         least_rivals.extend(least.zip(rival).map(|(least, rival)| rival / least));

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each bench takes what it needs")]
 #![allow(unnameable_types, unfulfilled_lint_expectations, reason = "a module of the library")]
 
+use core::hint::black_box;
 use std::thread;
 
 /// The engine's own module, which measures ask by itself. It needs `crate::time`.
@@ -16,6 +17,7 @@ pub mod floors;
 pub mod growth;
 pub mod harness;
 pub mod least;
+pub mod least_day;
 pub mod least_lists;
 pub mod load;
 pub mod measure;
@@ -39,6 +41,13 @@ pub fn side_by_side<A, B: Send>(
         let other = scope.spawn(other);
         (one(), other.join().expect("what it does does not panic"))
     })
+}
+
+/// Passes on what is called one input at a time. A host does something between two calls: so the
+/// compiler must not know what is done with it meanwhile, nor hold what it has at hand in registers
+/// from one call to the next.
+pub fn called<T>(program: &mut T) -> &mut T {
+    black_box(program)
 }
 
 /// A generator of the same numbers on every run.

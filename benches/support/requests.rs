@@ -9,14 +9,15 @@ use presence_engine::{
     Api, DeviceId, Engine, LoginKind, Platform, Rate, RequestError, SessionId, Timestamp,
 };
 
-use super::Random;
 use super::bucket::{self, Buckets, RateHistory};
 use super::floors::{Edges, timed_stores};
+use super::least::LeastBuckets;
 use super::least_lists::{LeastLists, packed};
 use super::measure::{Sample, timed};
 use super::naive::Naive;
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{NEVER, RivalWorld, World, any_session, both, calm, drain, login_order};
+use super::{Random, called};
 
 /// How many users a request names.
 const NAMED: usize = 100;
@@ -471,6 +472,8 @@ struct Checks {
     /// What is asked.
     api: bucket::Api,
     now: u64,
+    /// For each [`bucket::Api`].
+    least: [LeastBuckets; 3],
 }
 
 impl Checks {
@@ -484,6 +487,7 @@ impl Checks {
         // Of one there is a token in all time; one is never full again before it is asked, and one
         // always is.
         let rates = [(MANY, 3 * MANY), (1, NEVER), (20, 20)];
+        let mut least = rates.map(|rate| LeastBuckets::new(scale.users, rate));
         let rates = RateHistory::new(rates.map(bucket::Rate::from));
         let mut buckets = Buckets::default();
         let now = Timestamp::from_millis(1);
@@ -491,27 +495,39 @@ impl Checks {
             assert_eq!(buckets.add(&rates), user);
             for api in bucket::Api::ALL {
                 assert_eq!(buckets.take(user, api, now, &rates), Ok(()));
+                assert!(least[api as usize].take(1, user));
             }
             assert_eq!(buckets.take(user, bucket::Api::Subscribe, now, &rates), Err(NEVER));
+            assert!(!least[bucket::Api::Subscribe as usize].take(1, user));
         }
         let slots = Random::new(5).shuffled(scale.users);
-        Self { rates, buckets, table: vec![0; scale.users], slots, api: bucket::Api::Query, now: 1 }
+        let (table, api) = (vec![0; scale.users], bucket::Api::Query);
+        Self { rates, buckets, table, slots, api, now: 1, least }
     }
 }
 
 impl Scene for Checks {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { rates, buckets, table, slots, api, .. } = self;
+        let Self { rates, buckets, table, slots, api, least, .. } = self;
         self.now += 2;
-        let now = Timestamp::from_millis(self.now);
+        let api = *api;
+        let (millis, now) = (self.now, Timestamp::from_millis(self.now));
         Some(match contender {
-            Contender::Floor => timed_stores(table, slots, self.now),
+            Contender::Floor => timed_stores(table, slots, millis),
             Contender::Engine => timed(slots.len(), || {
                 for &slot in slots.iter() {
-                    black_box(buckets.take(slot, *api, now, rates).is_ok());
+                    black_box(buckets.take(slot, api, now, rates).is_ok());
                 }
             }),
-            Contender::Rival | Contender::Least => return None,
+            Contender::Least => {
+                let least = called(&mut least[api as usize]);
+                timed(slots.len(), || {
+                    for &slot in slots.iter() {
+                        black_box(least.take(millis, slot));
+                    }
+                })
+            }
+            Contender::Rival => return None,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::least::Least;
 use super::measure::{Sample, timed};
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{AHEAD, RivalWorld, World, both};
-use super::{Random, side_by_side};
+use super::{Random, called, side_by_side};
 
 const D1: Bounds = Bounds::new(3.5, 10.0);
 const D2: Bounds = Bounds::new(2.0, 15.0);
@@ -101,11 +101,14 @@ impl Scene for Heartbeats {
                     }
                 })
             }
-            Contender::Least => timed(words.len(), || {
-                for &session in words.iter() {
-                    black_box(least.heartbeat(now.as_millis(), session));
-                }
-            }),
+            Contender::Least => {
+                let least = if self.is_batched { least } else { called(least) };
+                timed(words.len(), || {
+                    for &session in words.iter() {
+                        black_box(least.heartbeat(now.as_millis(), session));
+                    }
+                })
+            }
         })
     }
 }

@@ -21,6 +21,8 @@ const E1: Bounds = Bounds::new(25.0, 25.0);
 const E2: Bounds = Bounds::floor(3.0);
 const J: Bounds = Bounds::nanos(1_000_000.0);
 
+type Expiring = Engine<u64, FixedState>;
+
 const TIMEOUT_MS: u64 = 60_000;
 /// How often a host of the rival looks for timers that are due.
 const STEP_MS: u64 = 100;
@@ -29,29 +31,40 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
     // As after a gateway's end: everybody's latest heartbeat was within the last minute. The rival
     // never forgets anybody, and with known accounts the engine does not either: what forgetting
     // costs is told beside it.
-    let cases = [
-        ("over 60 s", TIMEOUT_MS, Accounts::Known, E1),
-        ("at once", 1, Accounts::Known, Bounds::NONE),
-        ("over 60 s, all forgotten", TIMEOUT_MS, Accounts::Open, Bounds::NONE),
-    ];
-    for (name, spread_ms, accounts, bounds) in cases {
-        let has_rival = bounds.rival_min.is_some();
-        let is_timed = scale.wants("E1") && (has_rival || !scale.is_quick);
-        if !is_timed && !scale.wants("J") {
-            continue;
-        }
-        let mut scene = Expiry::new(scale.users, spread_ms, accounts, has_rival && is_timed);
-        if is_timed {
-            visit(Case { row: "E1", name: name.into(), bounds, scene: &mut scene });
-        }
-        if scale.wants("J") {
-            let mut scene = LongestCall(&mut scene);
-            visit(Case { row: "J", name: name.into(), bounds: J, scene: &mut scene });
+    let (has_e1, has_j) = (scale.wants("E1"), scale.wants("J"));
+    let users = scale.users;
+    if has_e1 || has_j {
+        let rival = || has_e1.then(|| heard_rival(users, TIMEOUT_MS));
+        let engine = || heard_engine(users, TIMEOUT_MS, Accounts::Known);
+        let (rival, engine) = side_by_side(rival, engine);
+        let scene = Expiry::new(users, TIMEOUT_MS, engine, rival);
+        visit_expiry("over 60 s", scene, has_e1.then_some(E1), has_j, visit);
+    }
+    let has_e1 = has_e1 && !scale.is_quick;
+    if has_e1 || has_j {
+        let at_once = || heard_engine(users, 1, Accounts::Known);
+        let forgotten = || heard_engine(users, TIMEOUT_MS, Accounts::Open);
+        let (at_once, forgotten) = side_by_side(at_once, forgotten);
+        let cases = [("at once", 1, at_once), ("over 60 s, all forgotten", TIMEOUT_MS, forgotten)];
+        for (name, spread_ms, engine) in cases {
+            let scene = Expiry::new(users, spread_ms, engine, None);
+            visit_expiry(name, scene, has_e1.then_some(Bounds::NONE), has_j, visit);
         }
     }
     if scale.wants("E2") {
         let mut scene = Rearming::new(scale.users);
         visit(Case { row: "E2", name: "a session".into(), bounds: E2, scene: &mut scene });
+    }
+}
+
+/// E1, if it has bounds, and J.
+fn visit_expiry(name: &str, mut scene: Expiry, e1: Option<Bounds>, has_j: bool, visit: Visit<'_>) {
+    if let Some(bounds) = e1 {
+        visit(Case { row: "E1", name: name.into(), bounds, scene: &mut scene });
+    }
+    if has_j {
+        let mut scene = LongestCall(&mut scene);
+        visit(Case { row: "J", name: name.into(), bounds: J, scene: &mut scene });
     }
 }
 
@@ -75,11 +88,7 @@ impl Wheel {
 }
 
 /// An engine with everybody logged in, in random order, in the course of `spread_ms`.
-fn full(
-    users: usize,
-    spread_ms: u64,
-    accounts: Accounts,
-) -> (Engine<u64, FixedState>, Vec<SessionId>) {
+fn full(users: usize, spread_ms: u64, accounts: Accounts) -> (Expiring, Vec<SessionId>) {
     let config = Config::builder().timeout(Timeout::Web, TIMEOUT_MS).accounts(accounts).build();
     let config = config.expect("the configuration is valid");
     let mut engine = Engine::with_hasher(config, FixedState::default());
@@ -106,9 +115,34 @@ fn full_rival(users: usize) -> (Rival, Vec<u64>) {
     (rival, sessions)
 }
 
+/// When who is heard from, in the course of `spread_ms`: in another order than that of the logins.
+fn heard(users: usize, spread_ms: u64) -> impl Iterator<Item = (u64, u32)> {
+    let moments = (0..users as u64).map(move |nth| nth * spread_ms / users as u64);
+    moments.zip(Random::new(5).shuffled(users))
+}
+
+/// An engine with everybody logged in at once, and then heard from.
+fn heard_engine(users: usize, spread_ms: u64, accounts: Accounts) -> Expiring {
+    let (mut engine, sessions) = full(users, 1, accounts);
+    for (now, user) in heard(users, spread_ms) {
+        let heard = engine.heartbeat(Timestamp::from_millis(now), sessions[user as usize]);
+        heard.expect("the session is live");
+    }
+    engine
+}
+
+/// A rival with the same sessions, heard from at the same times.
+fn heard_rival(users: usize, spread_ms: u64) -> Rival {
+    let (mut rival, sessions) = full_rival(users);
+    for (now, user) in heard(users, spread_ms) {
+        assert!(rival.heartbeat(now, sessions[user as usize]));
+    }
+    rival
+}
+
 /// Nobody is heard from: every session ends, with all that it entails.
 struct Expiry {
-    engine: Engine<u64, FixedState>,
+    engine: Expiring,
     rival: Option<Rival>,
     wheel: Wheel,
     least: Option<Least>,
@@ -120,29 +154,11 @@ struct Expiry {
 }
 
 impl Expiry {
-    fn new(users: usize, spread_ms: u64, accounts: Accounts, has_rival: bool) -> Self {
-        // Everybody is heard from in another order than that of the logins.
-        let order = Random::new(5).shuffled(users);
-        let moments = (0..users as u64).map(|nth| nth * spread_ms / users as u64);
-        let engine = || {
-            let (mut engine, sessions) = full(users, 1, accounts);
-            for (now, &user) in moments.clone().zip(&order) {
-                let heard = engine.heartbeat(Timestamp::from_millis(now), sessions[user as usize]);
-                heard.expect("the session is live");
-            }
-            engine
-        };
-        let rival = || {
-            let (mut rival, sessions) = full_rival(users);
-            for (now, &user) in moments.clone().zip(&order) {
-                assert!(rival.heartbeat(now, sessions[user as usize]));
-            }
-            rival
-        };
-        let (rival, engine) = side_by_side(|| has_rival.then(rival), engine);
-        let mut least = has_rival.then(|| Least::new(users, core::iter::empty()));
+    /// With the least program beside it if there is a rival.
+    fn new(users: usize, spread_ms: u64, engine: Expiring, rival: Option<Rival>) -> Self {
+        let mut least = rival.is_some().then(|| Least::new(users, core::iter::empty()));
         if let Some(least) = &mut least {
-            for (now, &user) in moments.zip(&order) {
+            for (now, user) in heard(users, spread_ms) {
                 assert!(least.heartbeat(now, least.session(user)));
             }
         }
@@ -244,7 +260,7 @@ impl Scene for LongestCall<'_> {
 
 /// Everybody is heard from, and then everybody's timer is reached, and put back.
 struct Rearming {
-    engine: Engine<u64, FixedState>,
+    engine: Expiring,
     wheel: Wheel,
     /// In another order than that of the logins.
     sessions: Vec<SessionId>,

@@ -138,8 +138,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     }
 
     /// The same where the stamp is another than the last, timers may be due, or the session has
-    /// ended or is silent. Out of line, as a heartbeat that saves registers for it takes a third
-    /// longer.
+    /// ended or is silent. Out of line and out of the way, as a heartbeat that saves registers for
+    /// it takes a third longer, and one that jumps over it a twentieth.
+    #[cold]
     #[inline(never)]
     fn heartbeat_anew(&mut self, now: Timestamp, session: SessionId) -> Result<(), UnknownSession> {
         let now = self.enter(now);
