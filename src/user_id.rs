@@ -53,7 +53,30 @@ pub trait UserId: Clone + Eq + Hash + Borrow<Self::Borrowed> {
 
 /// Returns whether a text is a valid user id by AC-1: 1 to 32 bytes of printable ASCII.
 fn is_valid_text(id: &str) -> bool {
-    (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=32).contains(&id.len()) && has_graphic_only(id.as_bytes())
+}
+
+/// Returns whether all bytes are printable ASCII: eight of them at once.
+fn has_graphic_only(bytes: &[u8]) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const TOP: u64 = EACH << 7;
+    // Of a byte below 128, adding 1 sets the top bit for DEL, and adding 95 for all from `!` on.
+    let are_graphic = |eight: [u8; 8]| {
+        let eight = u64::from_ne_bytes(eight);
+        (eight | eight.wrapping_add(EACH)) & TOP == 0 && eight.wrapping_add(95 * EACH) & TOP == TOP
+    };
+    let Some(&last) = bytes.last_chunk() else {
+        return bytes.iter().all(u8::is_ascii_graphic);
+    };
+    let mut rest = bytes;
+    while let Some((&eight, others)) = rest.split_first_chunk() {
+        if !are_graphic(eight) {
+            return false;
+        }
+        rest = others;
+    }
+    // Some of them for the second time.
+    are_graphic(last)
 }
 
 macro_rules! text_ids {
@@ -121,5 +144,30 @@ impl<T: Clone + Eq + Hash> UserId for Id<T> {
     type Borrowed = T;
     fn from_borrowed(id: &T) -> Self {
         Self(id.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AC-1: one byte that is not printable is noticed, whichever it is and wherever it stands.
+    #[test]
+    fn a_text_is_valid_if_all_of_its_bytes_are() {
+        for len in 1..=32 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    for others in *b"!~" {
+                        let mut id = [others; 32];
+                        id[at] = byte;
+                        let is_valid = has_graphic_only(&id[..len]);
+                        assert_eq!(is_valid, (b'!'..=b'~').contains(&byte), "{:?}", &id[..len]);
+                    }
+                }
+            }
+        }
+        let longest = "x".repeat(32);
+        assert!(is_valid_text(&longest) && !is_valid_text(""));
+        assert!(!is_valid_text(&(longest + "x")) && !is_valid_text("user\u{e9}\u{e8}name"));
     }
 }

@@ -2,6 +2,7 @@
 
 use core::hash::BuildHasher;
 use core::hint::black_box;
+use std::collections::VecDeque;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexSet;
@@ -17,7 +18,7 @@ use super::measure::{Sample, timed};
 use super::naive::Naive;
 use super::scene::{Bounds, Case, Contender, Scale, Scene, Visit};
 use super::world::{NEVER, RivalWorld, World, any_session, both, calm, drain, login_order};
-use super::{Random, called};
+use super::{Random, called, side_by_side};
 
 /// How many users a request names.
 const NAMED: usize = 100;
@@ -40,7 +41,7 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         let members = scale.of(if scale.is_quick { 5_000 } else { 10_000 });
         let mut scene = Subscriptions::new(scale.users, members, true);
         visit(Case { row: "B1", name: "sub".into(), bounds: B1_SUBSCRIBE, scene: &mut scene });
-        scene.is_undoing = true;
+        scene.undone.is_asked = true;
         visit(Case { row: "B1", name: "unsub".into(), bounds: B1_UNSUBSCRIBE, scene: &mut scene });
         drop(scene);
     }
@@ -48,21 +49,21 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         let mut scene = Subscriptions::of_strangers(scale);
         let name = "sub, strangers".into();
         visit(Case { row: "B1", name, bounds: Bounds::NONE, scene: &mut scene });
-        scene.is_undoing = true;
+        scene.undone.is_asked = true;
         let name = "unsub, strangers".into();
         visit(Case { row: "B1", name, bounds: Bounds::NONE, scene: &mut scene });
     }
     if scale.wants("B2") {
         let mut scene = Texts::new(scale, RandomState::default());
         visit(Case { row: "B2", name: "sub".into(), bounds: B2, scene: &mut scene });
-        scene.is_undoing = true;
+        scene.undone.is_asked = true;
         visit(Case { row: "B2", name: "unsub".into(), bounds: B2, scene: &mut scene });
     }
     if scale.wants("B2") && !scale.is_quick {
         let mut scene = Texts::new(scale, std::hash::RandomState::default());
         let name = "sub, std's hasher".into();
         visit(Case { row: "B2", name, bounds: Bounds::NONE, scene: &mut scene });
-        scene.is_undoing = true;
+        scene.undone.is_asked = true;
         let name = "unsub, std's hasher".into();
         visit(Case { row: "B2", name, bounds: Bounds::NONE, scene: &mut scene });
     }
@@ -150,6 +151,30 @@ impl Names {
     }
 }
 
+/// What is measured of a scene that does something and undoes it: the one first, and what the other
+/// took meanwhile is kept until it is asked for.
+#[derive(Default)]
+struct Undone {
+    is_asked: bool,
+    kept: [VecDeque<Sample>; Contender::ALL.len()],
+}
+
+impl Undone {
+    /// Returns what was kept, if undoing is asked for.
+    fn take(&mut self, contender: Contender) -> Option<Sample> {
+        if self.is_asked { self.kept[contender as usize].pop_front() } else { None }
+    }
+
+    /// Keeps one of two samples, or neither if that is the one that is asked for.
+    fn keep(&mut self, contender: Contender, [undone, done]: [Sample; 2]) -> Sample {
+        if self.is_asked {
+            return undone;
+        }
+        self.kept[contender as usize].push_back(undone);
+        done
+    }
+}
+
 /// Requests of 100 ids each, numbers.
 pub struct Subscriptions {
     world: World,
@@ -158,8 +183,8 @@ pub struct Subscriptions {
     names: Names,
     added: Vec<Vec<u64>>,
     removed: Vec<Vec<u64>>,
-    rounds: [usize; 4],
-    is_undoing: bool,
+    rounds: [usize; Contender::ALL.len()],
+    undone: Undone,
 }
 
 impl Subscriptions {
@@ -180,8 +205,8 @@ impl Subscriptions {
             lists.iter().map(|list| list.iter().map(|&user| user.into()).collect()).collect()
         };
         let (added, removed) = (ids(&names.added), ids(&names.removed));
-        let (rounds, is_undoing) = ([0; 4], false);
-        let mut scene = Self { world, rival, edges, names, added, removed, rounds, is_undoing };
+        let (rounds, undone) = Default::default();
+        let mut scene = Self { world, rival, edges, names, added, removed, rounds, undone };
         for part in 0..PARTS {
             scene.ask_engine(part);
             scene.ask_rival(part);
@@ -255,136 +280,170 @@ impl Subscriptions {
 
 impl Scene for Subscriptions {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
+        if let Some(undone) = self.undone.take(contender) {
+            return Some(undone);
+        }
         let part = self.rounds[contender as usize];
         self.rounds[contender as usize] += 1;
-        match contender {
+        let samples = match contender {
             // Taking an edge out takes no less than putting it in, however it is done.
-            Contender::Floor => Some(self.append(part)),
-            Contender::Engine => {
-                let undone = self.take_back_from_engine(part);
-                let done = self.ask_engine(part);
-                Some(if self.is_undoing { undone } else { done })
-            }
-            Contender::Least => None,
-            Contender::Rival => {
-                let undone = self.take_back_from_rival(part)?;
-                let done = self.ask_rival(part)?;
-                Some(if self.is_undoing { undone } else { done })
-            }
-        }
+            Contender::Floor => [self.append(part); 2],
+            Contender::Engine => [self.take_back_from_engine(part), self.ask_engine(part)],
+            Contender::Least => return None,
+            Contender::Rival => [self.take_back_from_rival(part)?, self.ask_rival(part)?],
+        };
+        Some(self.undone.keep(contender, samples))
     }
 }
 
-/// The same with texts for ids, against a rival of the standard library's maps and its own hasher.
-struct Texts<S> {
-    engine: Engine<String, S>,
-    now: Timestamp,
-    sessions: Vec<SessionId>,
-    naive: Naive,
-    least: LeastLists<u128>,
+/// Who names whom, by texts.
+struct Lists {
     names: Names,
     added: Vec<Vec<String>>,
     removed: Vec<Vec<String>>,
-    rounds: [usize; 4],
-    is_undoing: bool,
 }
 
-impl<S: BuildHasher> Texts<S> {
-    fn new(scale: &Scale, hasher: S) -> Self {
-        let users = scale.users / if scale.is_quick { 8 } else { 1 };
-        let names = Names::of_community(users, scale.of(5_000).max(2 * LIST));
-        let id = |user: u32| format!("user{user:07}");
+impl Lists {
+    fn new(names: Names) -> Self {
+        let ids = |lists: &[Vec<u32>]| {
+            lists.iter().map(|list| list.iter().map(|&user| text(user)).collect()).collect()
+        };
+        Self { added: ids(&names.added), removed: ids(&names.removed), names }
+    }
+
+    /// Who names whom in the requests of one part.
+    fn requests(&self, part: usize, is_undoing: bool) -> impl Iterator<Item = (u32, &[String])> {
+        let lists = if is_undoing { &self.removed } else { &self.added };
+        let requests = self.names.requests(part);
+        requests.map(move |(at, watcher, from)| (watcher, &lists[at][from..from + NAMED]))
+    }
+}
+
+/// The id of a user who has a text for one.
+fn text(user: u32) -> String {
+    format!("user{user:07}")
+}
+
+/// An engine with texts for ids, everybody logged in.
+struct TextHost<S> {
+    engine: Engine<String, S>,
+    now: Timestamp,
+    sessions: Vec<SessionId>,
+}
+
+impl<S: BuildHasher> TextHost<S> {
+    fn new(users: usize, hasher: S) -> Self {
         let config = calm().build().expect("the configuration is valid");
         let mut engine = Engine::with_hasher(config, hasher);
         let now = Timestamp::from_millis(1);
-        let mut naive = Naive::default();
         let mut sessions = vec![any_session(); users];
         for user in login_order(users) {
             let (device, kind) = (DeviceId::new("w"), LoginKind::Login);
-            let session = engine.login(now, id(user).as_str(), Platform::Web, device, kind);
+            let session = engine.login(now, text(user).as_str(), Platform::Web, device, kind);
             drain(&mut engine);
             sessions[user as usize] = session.expect("a login of a valid user succeeds");
-            naive.login(&id(user), u64::from(user));
         }
-        let ids = |lists: &[Vec<u32>]| {
-            lists.iter().map(|list| list.iter().map(|&user| id(user)).collect()).collect()
-        };
-        let (added, removed) = (ids(&names.added), ids(&names.removed));
-        let least = LeastLists::new(
-            (0..users as u32).map(|user| packed(&id(user))).collect(),
-            names.edges(users),
-        );
-        let (rounds, is_undoing) = ([0; 4], false);
-        let mut scene =
-            Self { engine, now, sessions, naive, least, names, added, removed, rounds, is_undoing };
-        for part in 0..PARTS {
-            scene.ask_engine(part, false);
-            scene.ask_naive(part, false);
-            assert_eq!(scene.engine.stats().edges, (part + 1) * scene.names.units());
-        }
-        let units = scene.names.units();
-        scene.ask_least(0, true);
-        assert_eq!(scene.least.edge_count(), (PARTS - 1) * units);
-        scene.ask_least(0, false);
-        assert_eq!(scene.least.edge_count(), PARTS * units);
-        scene
+        Self { engine, now, sessions }
     }
 
-    fn ask_engine(&mut self, part: usize, is_undoing: bool) -> Sample {
-        let Self { engine, now, sessions, names, added, removed, .. } = self;
-        timed(names.units(), || {
-            for (at, watcher, from) in names.requests(part) {
+    fn ask(&mut self, lists: &Lists, part: usize, is_undoing: bool) -> Sample {
+        let Self { engine, now, sessions } = self;
+        timed(lists.names.units(), || {
+            for (watcher, targets) in lists.requests(part, is_undoing) {
                 let session = sessions[watcher as usize];
                 if is_undoing {
-                    let targets = &removed[at][from..from + NAMED];
                     black_box(engine.unsubscribe(*now, session, targets)).ok();
                 } else {
-                    let targets = &added[at][from..from + NAMED];
                     black_box(engine.subscribe(*now, session, targets)).ok();
                 }
             }
         })
     }
+}
 
-    fn ask_least(&mut self, part: usize, is_undoing: bool) -> Sample {
-        let Self { least, names, added, removed, .. } = self;
-        timed(names.units(), || {
-            for (at, watcher, from) in names.requests(part) {
-                let lists = if is_undoing { &*removed } else { &*added };
-                let targets = lists[at][from..from + NAMED].iter().map(|id| packed(id));
-                match is_undoing {
-                    true => least.unsubscribe(watcher, targets),
-                    false => least.subscribe(watcher, targets),
-                }
+fn ask_naive(naive: &mut Naive, lists: &Lists, part: usize, is_undoing: bool) -> Sample {
+    timed(lists.names.units(), || {
+        for (watcher, targets) in lists.requests(part, is_undoing) {
+            if is_undoing {
+                naive.unsubscribe(watcher.into(), targets);
+            } else {
+                naive.subscribe(watcher.into(), targets, LIST);
             }
-        })
-    }
+        }
+    })
+}
 
-    fn ask_naive(&mut self, part: usize, is_undoing: bool) -> Sample {
-        let Self { naive, names, added, removed, .. } = self;
-        timed(names.units(), || {
-            for (at, watcher, from) in names.requests(part) {
-                if is_undoing {
-                    naive.unsubscribe(u64::from(watcher), &removed[at][from..from + NAMED]);
-                } else {
-                    naive.subscribe(u64::from(watcher), &added[at][from..from + NAMED], LIST);
-                }
+fn ask_least(least: &mut LeastLists<u128>, lists: &Lists, part: usize, is_undoing: bool) -> Sample {
+    timed(lists.names.units(), || {
+        for (watcher, targets) in lists.requests(part, is_undoing) {
+            let targets = targets.iter().map(|id| packed(id));
+            match is_undoing {
+                true => least.unsubscribe(watcher, targets),
+                false => least.subscribe(watcher, targets),
             }
-        })
+        }
+    })
+}
+
+/// The same with texts for ids, against a rival of the standard library's maps and its own hasher.
+struct Texts<S> {
+    host: TextHost<S>,
+    naive: Naive,
+    least: LeastLists<u128>,
+    lists: Lists,
+    rounds: [usize; Contender::ALL.len()],
+    undone: Undone,
+}
+
+impl<S: BuildHasher> Texts<S> {
+    fn new(scale: &Scale, hasher: S) -> Self {
+        let users = scale.users / if scale.is_quick { 4 } else { 1 };
+        let lists = Lists::new(Names::of_community(users, scale.of(5_000).max(2 * LIST)));
+        let units = lists.names.units();
+        let host = || {
+            let mut host = TextHost::new(users, hasher);
+            for part in 0..PARTS {
+                host.ask(&lists, part, false);
+                assert_eq!(host.engine.stats().edges, (part + 1) * units);
+            }
+            host
+        };
+        let naive = || {
+            let mut naive = Naive::default();
+            login_order(users).into_iter().for_each(|user| naive.login(&text(user), user.into()));
+            for part in 0..PARTS {
+                ask_naive(&mut naive, &lists, part, false);
+            }
+            naive
+        };
+        let (host, naive) = side_by_side(host, naive);
+        let ids = (0..users as u32).map(|user| packed(&text(user))).collect();
+        let mut least = LeastLists::new(ids, lists.names.edges(users));
+        ask_least(&mut least, &lists, 0, true);
+        assert_eq!(least.edge_count(), (PARTS - 1) * units);
+        ask_least(&mut least, &lists, 0, false);
+        assert_eq!(least.edge_count(), PARTS * units);
+        let (rounds, undone) = Default::default();
+        Self { host, naive, least, lists, rounds, undone }
     }
 }
 
 impl<S: BuildHasher> Scene for Texts<S> {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let part = self.rounds[contender as usize];
-        self.rounds[contender as usize] += 1;
-        let [undone, done] = match contender {
+        if let Some(undone) = self.undone.take(contender) {
+            return Some(undone);
+        }
+        let Self { host, naive, least, lists, rounds, .. } = self;
+        let part = rounds[contender as usize];
+        rounds[contender as usize] += 1;
+        let both = [true, false];
+        let samples = match contender {
             Contender::Floor => return None,
-            Contender::Least => [true, false].map(|undo| self.ask_least(part, undo)),
-            Contender::Engine => [true, false].map(|undo| self.ask_engine(part, undo)),
-            Contender::Rival => [true, false].map(|undo| self.ask_naive(part, undo)),
+            Contender::Least => both.map(|undo| ask_least(least, lists, part, undo)),
+            Contender::Engine => both.map(|undo| host.ask(lists, part, undo)),
+            Contender::Rival => both.map(|undo| ask_naive(naive, lists, part, undo)),
         };
-        Some(if self.is_undoing { undone } else { done })
+        Some(self.undone.keep(contender, samples))
     }
 }
 
