@@ -143,18 +143,22 @@ impl Community {
     }
 }
 
+/// A member of a community, with his session as each host has it at hand with what he does.
+struct Member {
+    user: u32,
+    id: u64,
+    session: SessionId,
+    number: u64,
+    word: u64,
+    watchers: Vec<u32>,
+}
+
 /// Members of a community log out and in again. Their lists stay, and all who watch them are told
 /// twice.
 pub struct Returns {
     world: World,
     rival: Option<RivalWorld>,
-    community: Community,
-    /// The members' ids.
-    ids: Vec<u64>,
-    /// The session of each member, as each host knows it.
-    sessions: Vec<SessionId>,
-    numbers: Vec<u64>,
-    words: Vec<u64>,
+    members: Vec<Member>,
     table: Vec<u64>,
     told: Vec<u64>,
     in_round: usize,
@@ -168,10 +172,10 @@ pub struct Returns {
 impl Returns {
     /// A community of `members` of the users, or more if a list would not find enough to name.
     pub fn new(users: usize, members: usize, has_rival: bool) -> Self {
-        let (members, edges) = (members.max(2 * EDGES), EDGES);
-        let community = Community::new(users, members, edges);
+        let (count, edges) = (members.max(2 * EDGES), EDGES);
+        let Community { members, watched, watchers } = Community::new(users, count, edges);
         let (mut world, mut rival) = both(users, has_rival);
-        let requests = || community.members.iter().zip(&community.watched);
+        let requests = || members.iter().zip(&watched);
         let subscribe = || {
             for (&member, watched) in requests() {
                 world.subscribe(member, watched);
@@ -185,64 +189,50 @@ impl Returns {
             }
         };
         side_by_side(subscribe_rival, subscribe);
-        let all = community.members.iter();
-        let session = |&member: &u32| world.sessions[member as usize];
-        let mut sessions: Vec<_> = all.clone().map(session).collect();
-        let number = |&member: &u32| rival.as_ref().map(|rival| rival.sessions[member as usize]);
-        let mut numbers: Vec<_> = all.filter_map(number).collect();
+        let known = members.iter().copied().zip(watchers.iter().map(Vec::as_slice));
+        let mut least = Least::new(users, known).with_ids();
+        let member = |(user, watchers): (u32, Vec<u32>)| Member {
+            user,
+            id: user.into(),
+            session: world.sessions[user as usize],
+            number: rival.as_ref().map_or(0, |rival| rival.sessions[user as usize]),
+            word: least.session(user),
+            watchers,
+        };
+        let mut members: Vec<_> = members.into_iter().zip(watchers).map(member).collect();
         // One is told of what he himself did only when he logs in.
-        let first = community.members[0];
-        assert_eq!(world.log_in_again(first, &mut sessions[0]), 2 * edges + 1);
+        let Member { user, id, session, number, word, .. } = &mut members[0];
+        assert_eq!(world.log_in_again(*user, session), 2 * edges + 1);
         if let Some(rival) = &mut rival {
-            assert_eq!(rival.log_in_again(first, &mut numbers[0]), 2 * edges + 1);
+            assert_eq!(rival.log_in_again(*user, number), 2 * edges + 1);
         }
+        assert_eq!(least.log_in_again(1, word, *id), 2 * edges);
         // The tables for those who are offline grow when the first of them are.
-        for (session, &member) in sessions.iter_mut().zip(&community.members) {
-            world.log_in_again(member, session);
+        for Member { user, session, .. } in &mut members {
+            world.log_in_again(*user, session);
         }
         let table = (1..=users as u64).collect();
-        let (told, in_round, returned) = (Vec::new(), members / 10, [0; 4]);
-        let watchers = community.watchers.iter().map(Vec::as_slice);
-        let known = community.members.iter().copied().zip(watchers);
-        let mut least = Least::new(users, known).with_ids();
-        let ids = community.members.iter().copied().map(u64::from).collect();
-        let all = community.members.iter();
-        let mut words: Vec<_> = all.map(|&member| least.session(member)).collect();
-        assert_eq!(least.log_in_again(1, &mut words[0], first.into()), 2 * edges);
-        Self {
-            world,
-            rival,
-            community,
-            ids,
-            sessions,
-            numbers,
-            words,
-            table,
-            told,
-            in_round,
-            returned,
-            least,
-            is_ahead: true,
-        }
+        let (told, in_round, returned) = (Vec::new(), members.len() / 10, [0; 4]);
+        Self { world, rival, members, table, told, in_round, returned, least, is_ahead: true }
     }
 }
 
 impl Scene for Returns {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, community, ids, sessions, numbers, words, told, least, .. } = self;
-        let Community { members: users, watchers, .. } = &*community;
+        let Self { world, members, told, least, .. } = self;
         let in_round =
             if contender == Contender::Rival { self.in_round / 4 } else { self.in_round };
         let first = self.returned[contender as usize];
         self.returned[contender as usize] += in_round;
         // A number without a factor in common goes through all members, in no order of theirs.
-        let members = |nths: Range<usize>| nths.map(|nth| nth * 7_919 % users.len());
+        let count = members.len();
+        let places = |nths: Range<usize>| nths.map(move |nth| nth * 7_919 % count);
         let (last, is_ahead) = (first + in_round, self.is_ahead);
         Some(match contender {
             Contender::Floor => timed(in_round, || {
-                for member in members(first..last) {
+                for at in places(first..last) {
                     for _ in 0..2 {
-                        gather(&self.table, &watchers[member], told);
+                        gather(&self.table, &members[at].watchers, told);
                         black_box(&told);
                     }
                 }
@@ -251,26 +241,28 @@ impl Scene for Returns {
                 for some in (first..last).step_by(AHEAD) {
                     let some = some..last.min(some + AHEAD);
                     if is_ahead {
-                        world.engine.prefetch(members(some.clone()).map(|at| sessions[at]));
-                        world.engine.prefetch_users(members(some.clone()).map(|at| &ids[at]));
+                        world.engine.prefetch(places(some.clone()).map(|at| members[at].session));
+                        world.engine.prefetch_users(places(some.clone()).map(|at| &members[at].id));
                     }
-                    for member in members(some) {
-                        black_box(world.log_in_again(users[member], &mut sessions[member]));
+                    for at in places(some) {
+                        let Member { user, session, .. } = &mut members[at];
+                        black_box(world.log_in_again(*user, session));
                     }
                 }
             }),
             Contender::Rival => {
                 let rival = self.rival.as_mut()?;
                 timed(in_round, || {
-                    for member in members(first..last) {
-                        black_box(rival.log_in_again(users[member], &mut numbers[member]));
+                    for at in places(first..last) {
+                        let Member { user, number, .. } = &mut members[at];
+                        black_box(rival.log_in_again(*user, number));
                     }
                 })
             }
             Contender::Least => timed(in_round, || {
-                for member in members(first..last) {
-                    let id = users[member].into();
-                    black_box(least.log_in_again(1, &mut words[member], id));
+                for at in places(first..last) {
+                    let Member { id, word, .. } = &mut members[at];
+                    black_box(least.log_in_again(1, word, *id));
                 }
             }),
         })
