@@ -231,6 +231,14 @@ impl Sessions {
         true
     }
 
+    /// Reads what a session that is opened in a slot will need, if there is such a slot.
+    #[inline]
+    pub(crate) fn call_for_slot(&self, slot: u32) -> u32 {
+        let at = slot as usize;
+        let Some(&platform) = self.platforms.get(at) else { return 0 };
+        platform as u32 ^ self.records[at].heard ^ self.links[at].user.0
+    }
+
     /// Returns the device of the last session in a slot, whether live or not: to be read ahead.
     #[inline]
     pub(crate) fn device_hint(&self, slot: u32) -> DeviceSlot {

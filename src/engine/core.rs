@@ -187,15 +187,18 @@ impl Core {
         Some((device, self.sessions.user(session.slot())))
     }
 
-    /// Reads of many users at once what [`Core::call_for`] reads of one, and the cells of those who
-    /// watch them, where they are few: what is read of one does not wait for what is read of
-    /// another.
+    /// Reads of many users at once what [`Core::call_for`] reads of one, what their sessions will
+    /// need if they end or are opened, as the only one of a user mostly has his number, and the
+    /// cells of those who watch them, where they are few: what is read of one does not wait for
+    /// what is read of another.
     pub(super) fn call_for_all(&self, owners: &[(DeviceSlot, UserSlot)]) {
         // In loops of few instructions, or the processor has not room for many at a time.
         let read = owners.iter().fold(0, |read, &(device, user)| {
             read ^ u32::from(self.relations.call_for_lists(user))
                 ^ self.users.call_for_record(user)
                 ^ self.reach.call_for(user)
+                ^ self.sessions.call_for_slot(user.0)
+                ^ self.wheel.call_for_place(Owner::Session(user.0))
                 ^ self.devices.call_for(device)
         });
         let read = owners.iter().fold(read, |read, &(_, user)| {
