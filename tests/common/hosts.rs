@@ -1,5 +1,6 @@
 //! One story, told by two hosts that go about it as differently as the documentation allows.
 
+use core::borrow::Borrow;
 use core::fmt;
 use core::hash::BuildHasher;
 use std::hash::RandomState;
@@ -20,16 +21,21 @@ const COPIED_AFTER: [usize; 3] = [usize::MAX, 7, 40];
 /// Tells a story to an engine of texts, whose host lets time pass before each input, calls the
 /// method, and takes the outputs at once; and to one of plain values, whose host gives inputs as
 /// values, heartbeats in batches and a rule for ids of its own, reads ahead, lets outputs wait, and
-/// copies the engine now and then. They must be answered and told the same, session ids included.
+/// copies the engine now and then. In half of the ways the first reads ahead too. They must be
+/// answered and told the same, session ids included.
 pub fn compare(config: &Config, story: &[(u64, Op)], ways: u8) -> Result<(), String> {
     let ways = usize::from(ways);
     let (drained_after, at_most) = DRAINED[ways % DRAINED.len()];
     let copied_after = COPIED_AFTER[ways / DRAINED.len() % COPIED_AFTER.len()];
+    let is_ahead = ways / DRAINED.len() / COPIED_AFTER.len() % 2 == 1;
     let mut texts = Rig::<RandomState>::new(config.clone());
     let mut values = Rig::<RandomState, Plain>::new(config.clone());
     values.engine = values.engine.with_id_rule(|id| String::is_valid(id.text()));
     for (count, (now, op)) in (1..).zip(story) {
         texts.pass(*now);
+        if is_ahead {
+            prefetch(&texts);
+        }
         texts.enter_by(*now, op, by_method);
         texts.drain();
         prefetch(&values);
@@ -56,13 +62,14 @@ fn strangers() -> [SessionId; 2] {
 }
 
 /// Reads ahead for some of those who ever had a session, and for some who never had one.
-fn prefetch(rig: &Rig<RandomState, Plain>) {
+fn prefetch<U: UserId + From<String>>(rig: &Rig<RandomState, U>) {
     let given = || rig.given.iter().take(20);
     let sessions = given().flat_map(|(_, given)| given.iter().rev().take(2)).copied();
     rig.engine.prefetch(sessions.chain(strangers()));
     let names = given().map(|(device, _)| device.user.clone());
-    let users: Vec<_> = names.chain(["nobody".into(), String::new()]).map(Plain::from).collect();
-    rig.engine.prefetch_users(&users);
+    let others = ["nobody", "", "nobody, as there is no such name", "delete\u{7f}"];
+    let users: Vec<_> = names.chain(others.map(String::from)).map(U::from).collect();
+    rig.engine.prefetch_users(users.iter().map(Borrow::borrow));
 }
 
 /// Gives an input as a value. A heartbeat is one of three.
