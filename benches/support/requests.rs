@@ -179,6 +179,8 @@ impl Undone {
 pub struct Subscriptions {
     world: World,
     rival: Option<RivalWorld>,
+    /// Beside a rival.
+    least: Option<LeastLists<u64>>,
     edges: Edges,
     names: Names,
     added: Vec<Vec<u64>>,
@@ -199,6 +201,8 @@ impl Subscriptions {
 
     fn of(names: Names, users: usize, has_rival: bool) -> Self {
         let (world, rival) = both(users, has_rival);
+        let least =
+            has_rival.then(|| LeastLists::new((0..users as u64).collect(), names.edges(users)));
         let mut edges = names.edges(users);
         edges.reserve();
         let ids = |lists: &[Vec<u32>]| {
@@ -206,7 +210,7 @@ impl Subscriptions {
         };
         let (added, removed) = (ids(&names.added), ids(&names.removed));
         let (rounds, undone) = Default::default();
-        let mut scene = Self { world, rival, edges, names, added, removed, rounds, undone };
+        let mut scene = Self { world, rival, least, edges, names, added, removed, rounds, undone };
         for part in 0..PARTS {
             scene.ask_engine(part);
             scene.ask_rival(part);
@@ -215,6 +219,11 @@ impl Subscriptions {
         scene.take_back_from_engine(0);
         assert_eq!(scene.world.engine.stats().edges, (PARTS - 1) * scene.names.units());
         scene.ask_engine(0);
+        for (is_undoing, parts) in [(true, PARTS - 1), (false, PARTS)] {
+            scene.ask_least(0, is_undoing);
+            let edges = scene.least.as_ref().map(LeastLists::edge_count);
+            assert!(edges.is_none_or(|edges| edges == parts * scene.names.units()));
+        }
         scene
     }
 
@@ -238,6 +247,21 @@ impl Subscriptions {
                 black_box(world.engine.unsubscribe(world.now, session, targets)).ok();
             }
         })
+    }
+
+    fn ask_least(&mut self, part: usize, is_undoing: bool) -> Option<Sample> {
+        let Self { least, names, added, removed, .. } = self;
+        let least = least.as_mut()?;
+        let lists = if is_undoing { removed } else { added };
+        Some(timed(names.units(), || {
+            for (at, watcher, from) in names.requests(part) {
+                let targets = lists[at][from..from + NAMED].iter().copied();
+                match is_undoing {
+                    true => least.unsubscribe(watcher, targets),
+                    false => least.subscribe(watcher, targets),
+                }
+            }
+        }))
     }
 
     fn ask_rival(&mut self, part: usize) -> Option<Sample> {
@@ -289,7 +313,7 @@ impl Scene for Subscriptions {
             // Taking an edge out takes no less than putting it in, however it is done.
             Contender::Floor => [self.append(part); 2],
             Contender::Engine => [self.take_back_from_engine(part), self.ask_engine(part)],
-            Contender::Least => return None,
+            Contender::Least => [self.ask_least(part, true)?, self.ask_least(part, false)?],
             Contender::Rival => [self.take_back_from_rival(part)?, self.ask_rival(part)?],
         };
         Some(self.undone.keep(contender, samples))
