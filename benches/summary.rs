@@ -82,7 +82,7 @@ impl Options {
         match row {
             "H" | "E1" | "J" => self.rounds.at_most(if self.scale.is_quick { 1 } else { 5 }),
             "E2" => self.rounds.at_most(if self.scale.is_quick { 2 } else { 9 }),
-            // At most sizes a round takes no time at all.
+            // Rounds are short at the small sizes: there are more of them while time allows.
             "I" => Rounds { count: self.rounds.count.min(9), ..self.rounds },
             _ => self.rounds,
         }

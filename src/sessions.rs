@@ -231,7 +231,8 @@ impl Sessions {
         true
     }
 
-    /// Reads what a session that is opened in a slot will need, if there is such a slot.
+    /// Reads what a session will need that ends in a slot, or is opened there, if there is such a
+    /// slot.
     #[inline]
     pub(crate) fn call_for_slot(&self, slot: u32) -> u32 {
         let at = slot as usize;

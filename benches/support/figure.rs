@@ -57,13 +57,27 @@ impl Figure {
     pub fn is_rival_beyond(&self) -> bool {
         let ratios = self.times_floor.zip(self.times_rival);
         let by_floor = ratios.map(|(floor, rival)| floor.middle * rival.middle);
-        let best = [by_floor, self.least_rivals].into_iter().flatten().reduce(f64::min);
+        let by_least = self.least_rivals.filter(|_| self.is_least());
+        let best = [by_floor, by_least].into_iter().flatten().reduce(f64::min);
         best.zip(self.rival_min).is_some_and(|(ratio, min)| ratio < min)
     }
 
     /// Whether the least program misses the ratio to the floor.
     pub fn is_floor_beyond(&self) -> bool {
-        self.least_floors.zip(self.floor_max).is_some_and(|(ratio, max)| ratio > max)
+        let least = self.least_floors.filter(|_| self.is_least());
+        least.zip(self.floor_max).is_some_and(|(ratio, max)| ratio > max)
+    }
+
+    /// Whether the least program is not slower than the engine, give or take what two runs of the
+    /// same differ: else it proves nothing.
+    fn is_least(&self) -> bool {
+        const NOISE: f64 = 1.2;
+        match (self.least_floors.zip(self.times_floor), self.least_rivals.zip(self.times_rival)) {
+            (Some((least, engine)), _) => least <= engine.middle * NOISE,
+            // Rivals take part in fewer rounds.
+            (None, Some((least, engine))) => least * NOISE >= engine.middle,
+            (None, None) => true,
+        }
     }
 
     /// Whether all that is demanded is there, but for what is beyond floor or least program.

@@ -286,12 +286,14 @@ pub struct LeastBuckets {
     full_at: Vec<u64>,
     requests: u64,
     per_ms: u64,
+    /// By how much later than now a bucket may be full, and still have a token.
+    slack: u64,
 }
 
 impl LeastBuckets {
     /// Full ones.
     pub fn new(count: usize, (requests, per_ms): (u64, u64)) -> Self {
-        Self { full_at: vec![0; count], requests, per_ms }
+        Self { full_at: vec![0; count], requests, per_ms, slack: (requests - 1) * per_ms }
     }
 
     /// Takes a token, if there is one.
@@ -300,7 +302,7 @@ impl LeastBuckets {
         let Some(full_at) = self.full_at.get_mut(user as usize) else { return false };
         let now = now * self.requests;
         let start = now.max(*full_at);
-        let is_admitted = start - now <= (self.requests - 1) * self.per_ms;
+        let is_admitted = start - now <= self.slack;
         if is_admitted {
             *full_at = start + self.per_ms;
         }

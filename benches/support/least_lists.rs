@@ -5,6 +5,7 @@
 //! friends and no answers; that a new edge is new, and an old one old, it takes for granted.
 
 use core::hash::{BuildHasher, Hash};
+use core::hint::black_box;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -77,10 +78,13 @@ impl<K: Hash + Eq> LeastLists<K> {
     pub fn unsubscribe(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
         self.look_up(names);
         self.take_out_named(watcher);
-        for &target in &self.found {
-            let watchers = self.edges.watchers_mut(target);
-            let at = watchers.iter().position(|&other| other == watcher);
-            watchers.swap_remove(at.expect("only edges are taken out"));
+        let Self { edges, found, .. } = self;
+        // The processor waits for many lists at once.
+        let read = found.iter().map(|&target| edges.watchers_mut(target).last().copied());
+        black_box(read.flatten().fold(0, |read, last| read ^ last));
+        for &target in found.iter() {
+            let watchers = edges.watchers_mut(target);
+            watchers.swap_remove(find(watchers, watcher).expect("only edges are taken out"));
         }
     }
 
@@ -115,6 +119,14 @@ impl<K: Hash + Eq> LeastLists<K> {
     pub fn edge_count(&self) -> usize {
         self.edges.len()
     }
+}
+
+/// Finds a user in a list, whose windows are searched whole: many are compared at an instruction.
+fn find(users: &[u32], user: u32) -> Option<usize> {
+    const WINDOW: usize = 32;
+    let has = |window: &[u32]| window.iter().fold(false, |has, &other| has | (other == user));
+    let (nth, window) = users.chunks(WINDOW).enumerate().find(|(_, window)| has(window))?;
+    Some(nth * WINDOW + window.iter().position(|&other| other == user)?)
 }
 
 /// Where to look for a user first.

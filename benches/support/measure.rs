@@ -32,15 +32,17 @@ pub fn timed<T>(units: usize, work: impl FnOnce() -> T) -> Sample {
 /// How often a scene is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounds {
-    /// At least so often,
+    /// How often at least.
     pub count: usize,
-    /// and until so long was measured, if [`Self::MAX`] rounds do not take less.
+    /// How long all contenders together are measured at least, if that takes no more than
+    /// [`Self::MAX`] rounds.
     pub time: Duration,
     /// Rivals are slow, and far from their bounds: they take part in every so many-th round.
     pub rival_step: usize,
 }
 
 impl Rounds {
+    /// How often a scene is measured at most for the sake of [`Self::time`].
     const MAX: usize = 100;
 
     /// For a scene whose rounds take seconds: as often as this, but at most `count` times, and all
@@ -88,26 +90,34 @@ pub struct Measured {
     pub least_rivals: Option<Spread>,
 }
 
-/// Measures a scene. A first round of floor, engine and least program, which warms caches and
-/// branch predictors, does not count; where there are but one or two, it is left out.
+/// Measures a scene. A first round of each, which warms caches and branch predictors, does not
+/// count; where there are but one or two, it is left out.
 pub fn measure(scene: &mut dyn Scene, rounds: Rounds) -> Measured {
     let [mut floors, mut engines, mut rivals, mut times_floor, mut times_rival] =
         [const { Vec::new() }; 5];
     let [mut leasts, mut least_floors, mut least_rivals] = [const { Vec::new() }; 3];
     if rounds.count > 2 {
-        for contender in [Contender::Floor, Contender::Engine, Contender::Least] {
+        for contender in Contender::ALL {
             scene.round(contender);
         }
     }
-    let start = Instant::now();
+    let mut elapsed = Duration::ZERO;
     let is_needed =
-        |round| round < rounds.count || (round < Rounds::MAX && start.elapsed() < rounds.time);
-    for round in (0..).take_while(|&round| is_needed(round)) {
-        let floor = scene.round(Contender::Floor).map(Sample::nanos);
-        let Some(engine) = scene.round(Contender::Engine).map(Sample::nanos) else { break };
+        |round, elapsed| round < rounds.count || (round < Rounds::MAX && elapsed < rounds.time);
+    for round in 0.. {
+        if !is_needed(round, elapsed) {
+            break;
+        }
+        let mut nanos = |contender| {
+            let sample = scene.round(contender)?;
+            elapsed += sample.elapsed;
+            Some(sample.nanos())
+        };
+        let floor = nanos(Contender::Floor);
+        let Some(engine) = nanos(Contender::Engine) else { break };
         let has_rival = round % rounds.rival_step == 0;
-        let rival = has_rival.then(|| scene.round(Contender::Rival).map(Sample::nanos)).flatten();
-        let least = scene.round(Contender::Least).map(Sample::nanos);
+        let rival = has_rival.then(|| nanos(Contender::Rival)).flatten();
+        let least = nanos(Contender::Least);
         leasts.extend(least);
         least_floors.extend(least.zip(floor).map(|(least, floor)| least / floor));
         least_rivals.extend(least.zip(rival).map(|(least, rival)| rival / least));

@@ -88,11 +88,14 @@ impl Scene for Heartbeats {
                     black_box(world.engine.heartbeats(now, batch));
                 }
             }),
-            Contender::Engine => timed(sessions.len(), || {
-                for &session in sessions.iter() {
-                    black_box(world.engine.heartbeat(now, session).is_ok());
-                }
-            }),
+            Contender::Engine => {
+                let engine = called(&mut world.engine);
+                timed(sessions.len(), || {
+                    for &session in sessions.iter() {
+                        black_box(engine.heartbeat(now, session).is_ok());
+                    }
+                })
+            }
             Contender::Rival => {
                 let rival = self.rival.as_mut()?;
                 timed(numbers.len(), || {
@@ -150,7 +153,6 @@ struct Member {
     session: SessionId,
     number: u64,
     word: u64,
-    watchers: Vec<u32>,
 }
 
 /// Members of a community log out and in again. Their lists stay, and all who watch them are told
@@ -159,11 +161,13 @@ pub struct Returns {
     world: World,
     rival: Option<RivalWorld>,
     members: Vec<Member>,
+    /// Who watches each member.
+    watchers: Vec<Vec<u32>>,
     table: Vec<u64>,
     told: Vec<u64>,
     in_round: usize,
     /// How many returned, by each contender.
-    returned: [usize; 4],
+    returned: [usize; Contender::ALL.len()],
     least: Least,
     /// Whether the host has [`AHEAD`] inputs at hand, and has the engine read ahead.
     is_ahead: bool,
@@ -191,15 +195,14 @@ impl Returns {
         side_by_side(subscribe_rival, subscribe);
         let known = members.iter().copied().zip(watchers.iter().map(Vec::as_slice));
         let mut least = Least::new(users, known).with_ids();
-        let member = |(user, watchers): (u32, Vec<u32>)| Member {
+        let member = |user: u32| Member {
             user,
             id: user.into(),
             session: world.sessions[user as usize],
             number: rival.as_ref().map_or(0, |rival| rival.sessions[user as usize]),
             word: least.session(user),
-            watchers,
         };
-        let mut members: Vec<_> = members.into_iter().zip(watchers).map(member).collect();
+        let mut members: Vec<_> = members.into_iter().map(member).collect();
         // One is told of what he himself did only when he logs in.
         let Member { user, id, session, number, word, .. } = &mut members[0];
         assert_eq!(world.log_in_again(*user, session), 2 * edges + 1);
@@ -213,13 +216,14 @@ impl Returns {
         }
         let table = (1..=users as u64).collect();
         let (told, in_round, returned) = (Vec::new(), members.len() / 10, [0; 4]);
-        Self { world, rival, members, table, told, in_round, returned, least, is_ahead: true }
+        let is_ahead = true;
+        Self { world, rival, members, watchers, table, told, in_round, returned, least, is_ahead }
     }
 }
 
 impl Scene for Returns {
     fn round(&mut self, contender: Contender) -> Option<Sample> {
-        let Self { world, members, told, least, .. } = self;
+        let Self { world, members, watchers, told, least, .. } = self;
         let in_round =
             if contender == Contender::Rival { self.in_round / 4 } else { self.in_round };
         let first = self.returned[contender as usize];
@@ -232,7 +236,7 @@ impl Scene for Returns {
             Contender::Floor => timed(in_round, || {
                 for at in places(first..last) {
                     for _ in 0..2 {
-                        gather(&self.table, &members[at].watchers, told);
+                        gather(&self.table, &watchers[at], told);
                         black_box(&told);
                     }
                 }

@@ -187,10 +187,10 @@ impl Core {
         Some((device, self.sessions.user(session.slot())))
     }
 
-    /// Reads of many users at once what [`Core::call_for`] reads of one, what their sessions will
-    /// need if they end or are opened, as the only one of a user mostly has his number, and the
-    /// cells of those who watch them, where they are few: what is read of one does not wait for
-    /// what is read of another.
+    /// Reads of many users at once what [`Core::call_for`] reads of one; what is touched when a
+    /// session ends, or is opened, in the slot with the user's number, which his only one mostly
+    /// has; and the cells of those who watch them, where they are few. What is read of one does not
+    /// wait for what is read of another.
     pub(super) fn call_for_all(&self, owners: &[(DeviceSlot, UserSlot)]) {
         // In loops of few instructions, or the processor has not room for many at a time.
         let read = owners.iter().fold(0, |read, &(device, user)| {
