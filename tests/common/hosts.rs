@@ -67,7 +67,7 @@ fn prefetch<U: UserId + From<String>>(rig: &Rig<RandomState, U>) {
     let sessions = given().flat_map(|(_, given)| given.iter().rev().take(2)).copied();
     rig.engine.prefetch(sessions.chain(strangers()));
     let names = given().map(|(device, _)| device.user.clone());
-    let others = ["nobody", "", "nobody, as there is no such name", "delete\u{7f}"];
+    let others = ["nobody", "", "nobody, as there is no such name", "deleted\u{7f}"];
     let users: Vec<_> = names.chain(others.map(String::from)).map(U::from).collect();
     rig.engine.prefetch_users(users.iter().map(Borrow::borrow));
 }
