@@ -73,6 +73,17 @@ impl Session {
     }
 }
 
+/// Records in the session's record that it is alive; tells whether it is, and not silent.
+#[inline]
+fn hear(records: &mut [Session], session: SessionId, now: Timestamp) -> bool {
+    let Some(record) = records.get_mut(session.slot() as usize) else { return false };
+    let is_live = record.generation == session.generation();
+    if is_live {
+        record.heard = now.as_millis() as u32;
+    }
+    is_live
+}
+
 /// Whose a session is.
 #[derive(Clone, Debug)]
 struct Link {
@@ -211,12 +222,15 @@ impl Sessions {
     /// Records that the session is alive; tells whether it is, and not silent.
     #[inline]
     pub(crate) fn hear(&mut self, session: SessionId, now: Timestamp) -> bool {
-        let Some(record) = self.records.get_mut(session.slot() as usize) else { return false };
-        let is_live = record.generation == session.generation();
-        if is_live {
-            record.heard = now.as_millis() as u32;
-        }
-        is_live
+        hear(&mut self.records, session, now)
+    }
+
+    /// Records that sessions are alive, up to the first who is not, or is silent; returns how many
+    /// are before him. Nothing else is read in the loop, so that the processor has many under way.
+    #[inline]
+    pub(crate) fn hear_first(&mut self, sessions: &[SessionId], now: Timestamp) -> usize {
+        let records = &mut self.records[..];
+        sessions.iter().take_while(|&&session| hear(records, session, now)).count()
     }
 
     /// Records that a session that is silent is alive after all; tells whether it is one. Its timer

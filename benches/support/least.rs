@@ -134,6 +134,23 @@ impl Least {
         is_live
     }
 
+    /// Records that all these sessions are alive, and returns how many of them are.
+    #[inline(never)]
+    pub fn heartbeats(&mut self, now: u64, sessions: &[Session]) -> usize {
+        if now >= self.due_from {
+            return 0;
+        }
+        let records = &mut self.records[..];
+        let is_heard = |&&session: &&Session| match records.get_mut(session as u32 as usize) {
+            Some(record) if record.generation == (session >> 32) as u32 => {
+                record.heard = now as u32;
+                true
+            }
+            _ => false,
+        };
+        sessions.iter().filter(is_heard).count()
+    }
+
     /// Sets a status, tells everybody who watches, and returns how many sessions are told.
     #[inline(never)]
     pub fn set_status(&mut self, now: u64, session: Session, status: &str) -> usize {

@@ -1,8 +1,9 @@
 //! The least program for lists: what any program does with a request that names a hundred ids.
 //!
 //! It finds the ids in the smallest table, all of them in one go, and then puts numbers of 4 bytes
-//! into lists whose room is there, and takes them out. It knows no limits, no rates, no tiers, no
-//! friends and no answers; that a new edge is new, and an old one old, it takes for granted.
+//! into lists whose room is there, and takes them out. A list has nobody twice, and the newest is its
+//! last. It knows no limits, no rates, no tiers, no friends and no answers; that edges which are
+//! taken out are there, it takes for granted.
 
 use core::hash::{BuildHasher, Hash};
 use core::hint::black_box;
@@ -26,6 +27,8 @@ pub struct LeastLists<K> {
 
 const NAMED_ROOM: usize = 512;
 const NOBODY: u32 = u32::MAX;
+/// Stands where one who is named was, and was found in the list.
+const KNOWN: u32 = u32::MAX - 1;
 
 /// A text of up to 16 bytes as a number.
 pub fn packed(text: &str) -> u128 {
@@ -65,12 +68,22 @@ impl<K: Hash + Eq> LeastLists<K> {
         }
     }
 
-    /// Adds edges that are new.
+    /// Puts users at the end of a list, whether they are in it or not.
     #[inline(never)]
     pub fn subscribe(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
         self.look_up(names);
-        let Self { edges, found, .. } = self;
-        edges.append(watcher, found);
+        let known = self.take_out_named(watcher);
+        let Self { edges, found, named, .. } = self;
+        if known == 0 {
+            return edges.append(watcher, found);
+        }
+        edges.watched_mut(watcher).extend_from_slice(found);
+        if known < found.len() {
+            let is_new = |&&target: &&u32| named[place_of(named, target)] == target;
+            for &target in found.iter().filter(is_new) {
+                edges.watchers_mut(target).push(watcher);
+            }
+        }
     }
 
     /// Takes edges out at both ends.
@@ -88,32 +101,23 @@ impl<K: Hash + Eq> LeastLists<K> {
         }
     }
 
-    /// Puts users who are in a list at its end.
-    #[inline(never)]
-    pub fn subscribe_again(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
-        self.look_up(names);
-        self.take_out_named(watcher);
-        self.edges.watched_mut(watcher).extend_from_slice(&self.found);
-    }
-
-    /// Takes those who were found out of a user's own list, in one pass over it.
-    fn take_out_named(&mut self, watcher: u32) {
+    /// Takes those who were found out of a user's own list, in one pass over it, and returns how
+    /// many of them were there.
+    fn take_out_named(&mut self, watcher: u32) -> usize {
         let Self { edges, found, named, .. } = self;
         named.fill(NOBODY);
         for &user in found.iter() {
-            let mut at = place(user);
-            while named[at] != NOBODY {
-                at = (at + 1) % NAMED_ROOM;
-            }
-            named[at] = user;
+            named[place_of(named, user)] = user;
         }
-        edges.watched_mut(watcher).retain(|&user| {
-            let mut at = place(user);
-            while named[at] != NOBODY && named[at] != user {
-                at = (at + 1) % NAMED_ROOM;
-            }
-            named[at] == NOBODY
+        let watched = edges.watched_mut(watcher);
+        let before = watched.len();
+        watched.retain(|&user| {
+            let named = &mut named[place_of(named, user)];
+            let is_named = *named == user;
+            *named = if is_named { KNOWN } else { *named };
+            !is_named
         });
+        before - watched.len()
     }
 
     pub fn edge_count(&self) -> usize {
@@ -129,7 +133,12 @@ fn find(users: &[u32], user: u32) -> Option<usize> {
     Some(nth * WINDOW + window.iter().position(|&other| other == user)?)
 }
 
-/// Where to look for a user first.
-fn place(user: u32) -> usize {
-    (user.wrapping_mul(0x9e37_79b1) >> 23) as usize
+/// Returns where a user is among those who are named, or where there is room for him.
+#[inline]
+fn place_of(named: &[u32; NAMED_ROOM], user: u32) -> usize {
+    let mut at = (user.wrapping_mul(0x9e37_79b1) >> 23) as usize;
+    while named[at] != NOBODY && named[at] != user {
+        at = (at + 1) % NAMED_ROOM;
+    }
+    at
 }

@@ -504,7 +504,7 @@ impl Renewals {
         let lists = names.added.iter().map(|list| list.iter().copied().collect()).collect();
         let users = (0..scale.users as u64).collect();
         let mut least = LeastLists::new(users, names.edges(scale.users));
-        least.subscribe_again(names.watchers[0], renewed[0][..NAMED].iter().copied());
+        least.subscribe(names.watchers[0], renewed[0][..NAMED].iter().copied());
         assert_eq!(least.edge_count(), edges);
         let (table, slots) = (vec![0; scale.users], Random::new(5).shuffled(scale.users));
         Self { world, names, renewed, lists, least, table, slots, rounds: [0; 4] }
@@ -538,7 +538,7 @@ impl Scene for Renewals {
             Contender::Least => timed(units, || {
                 for (at, watcher, from) in names.requests(part) {
                     let targets = renewed[at][from..from + NAMED].iter().copied();
-                    least.subscribe_again(watcher, targets);
+                    least.subscribe(watcher, targets);
                 }
             }),
         })

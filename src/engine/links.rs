@@ -159,12 +159,14 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// O(sessions), less for each than [`Engine::heartbeat`].
     pub fn heartbeats(&mut self, now: Timestamp, sessions: &[SessionId]) -> usize {
         let now = self.enter(now);
-        sessions
-            .iter()
-            .filter(|&&session| {
-                self.core.sessions.hear(session, now) || self.core.hear_silent(now, session)
-            })
-            .count()
+        let (mut heard, mut rest) = (0, sessions);
+        loop {
+            let first = self.core.sessions.hear_first(rest, now);
+            heard += first;
+            let Some((&other, after)) = rest[first..].split_first() else { return heard };
+            heard += usize::from(self.core.hear_silent(now, other));
+            rest = after;
+        }
     }
 
     /// Records that a mini program was put in the background: its link counts as broken after a
