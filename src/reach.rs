@@ -269,10 +269,10 @@ impl Reach {
     }
 }
 
-/// Returns whether all entries are of all `kinds`.
+/// Returns whether all entries are of all `kinds`; they are not looked at if these are none.
 #[inline]
 fn are_of(kinds: u32, entries: &[u32]) -> bool {
-    entries.iter().fold(kinds, |all, &entry| all & entry) == kinds
+    kinds == 0 || entries.iter().fold(kinds, |all, &entry| all & entry) == kinds
 }
 
 /// Returns whether all cells are of users with one session.

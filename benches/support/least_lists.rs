@@ -1,7 +1,7 @@
 //! The least program for lists: what any program does with a request that names a hundred ids.
 //!
 //! It finds the ids in the smallest table, all of them in one go, and then puts numbers of 4 bytes
-//! into lists whose room is there, and takes them out. A list has nobody twice, and the newest is its
+//! into lists whose room is there, and takes them out. A list has nobody twice, and the newest is
 //! last. It knows no limits, no rates, no tiers, no friends and no answers; that edges which are
 //! taken out are there, it takes for granted.
 
