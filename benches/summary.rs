@@ -45,6 +45,9 @@ const ROWS: [(&str, &str); 19] = [
     ("J", "longest handle_timeout in a mass expiry"),
 ];
 
+/// How often what is missed is measured again.
+const AGAIN_MAX: usize = 2;
+
 /// The options of a run.
 struct Options {
     scale: Scale,
@@ -116,8 +119,48 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures all rows that are wanted.
+/// Measures all rows that are wanted, and in the long form again what is missed, as a loud minute
+/// of the machine spoils whatever is measured in it.
 fn run(options: &Options) -> Vec<Figure> {
+    let Options { scale, .. } = options;
+    let mut figures = measure_rows(scale, options);
+    let again_max = if scale.is_quick || scale.is_test() { 0 } else { AGAIN_MAX };
+    for _ in 0..again_max {
+        let scale = Scale { rows: missed_rows(&figures), ..scale.clone() };
+        if scale.rows.is_empty() {
+            break;
+        }
+        eprintln!("missed, and measured again: {}", scale.rows.join(" "));
+        keep_quieter(&mut figures, measure_rows(&scale, options));
+    }
+    fold_growth(&mut figures);
+    figures.extend(measure_memory(options));
+    let place = |figure: &Figure| ROWS.iter().position(|(row, _)| *row == figure.row);
+    figures.sort_by_key(place);
+    figures
+}
+
+/// The rows that are missed without being beyond reach.
+fn missed_rows(figures: &[Figure]) -> Vec<String> {
+    let mut figures = figures.to_vec();
+    fold_growth(&mut figures);
+    let missed = figures.iter().filter(|figure| figure.is_bound() && !figure.is_met_within_reach());
+    let is_missed = |row: &str| missed.clone().any(|figure| figure.row == row);
+    ROWS.iter().filter(|(row, _)| is_missed(row)).map(|(row, _)| row.to_string()).collect()
+}
+
+/// Of what was measured twice, keeps what was when the machine was quieter, whatever came of it.
+fn keep_quieter(figures: &mut [Figure], again: Vec<Figure>) {
+    for new in again {
+        let old = figures.iter_mut().find(|old| (old.row, &old.name) == (new.row, &new.name));
+        if let Some(old) = old.filter(|old| new.is_quieter_than(old)) {
+            *old = new;
+        }
+    }
+}
+
+/// Measures those rows that `scale` wants, growth at each size by itself.
+fn measure_rows(scale: &Scale, options: &Options) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut visit = |case: Case<'_>| {
         let Case { row, name, bounds, scene } = case;
@@ -135,12 +178,8 @@ fn run(options: &Options) -> Vec<Figure> {
         growth::visit,
     ];
     for topic in topics {
-        topic(&options.scale, &mut visit);
+        topic(scale, &mut visit);
     }
-    fold_growth(&mut figures);
-    figures.extend(measure_memory(options));
-    let place = |figure: &Figure| ROWS.iter().position(|(row, _)| *row == figure.row);
-    figures.sort_by_key(place);
     figures
 }
 
@@ -182,6 +221,7 @@ fn fold_growth(figures: &mut Vec<Figure>) {
             least_floors: least,
             least_rivals: None,
             absolute: None,
+            yardstick: None,
         });
     }
     *figures = kept;
@@ -223,6 +263,7 @@ fn measure_memory(options: &Options) -> Vec<Figure> {
             least_floors: None,
             least_rivals: None,
             absolute: engine.map(|bytes| (bytes, max, "B")).filter(|_| !is_edge),
+            yardstick: None,
         });
     }
     figures

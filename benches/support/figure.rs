@@ -18,6 +18,9 @@ pub struct Figure {
     pub least_rivals: Option<f64>,
     /// What is bounded by itself: its value, the bound, and the unit.
     pub absolute: Option<(f64, f64, &'static str)>,
+    /// What floor, or least program where there is no floor, took: it says how loud the machine's
+    /// neighbours were meanwhile.
+    pub yardstick: Option<f64>,
 }
 
 impl Figure {
@@ -33,7 +36,13 @@ impl Figure {
             least_floors: measured.least_floors.map(|times| times.middle),
             least_rivals: measured.least_rivals.map(|times| times.middle),
             absolute,
+            yardstick: measured.floor.or(measured.least).map(|spread| spread.middle),
         }
+    }
+
+    /// Whether the machine was quieter when it was measured, as far as can be told.
+    pub fn is_quieter_than(&self, other: &Self) -> bool {
+        self.yardstick.zip(other.yardstick).is_some_and(|(one, other)| one < other)
     }
 
     /// Whether something is demanded of it at all.

@@ -179,8 +179,7 @@ impl Undone {
 pub struct Subscriptions {
     world: World,
     rival: Option<RivalWorld>,
-    /// Beside a rival.
-    least: Option<LeastLists<u64>>,
+    least: LeastLists<u64>,
     edges: Edges,
     names: Names,
     added: Vec<Vec<u64>>,
@@ -201,8 +200,7 @@ impl Subscriptions {
 
     fn of(names: Names, users: usize, has_rival: bool) -> Self {
         let (world, rival) = both(users, has_rival);
-        let least =
-            has_rival.then(|| LeastLists::new((0..users as u64).collect(), names.edges(users)));
+        let least = LeastLists::new((0..users as u64).collect(), names.edges(users));
         let mut edges = names.edges(users);
         edges.reserve();
         let ids = |lists: &[Vec<u32>]| {
@@ -221,8 +219,7 @@ impl Subscriptions {
         scene.ask_engine(0);
         for (is_undoing, parts) in [(true, PARTS - 1), (false, PARTS)] {
             scene.ask_least(0, is_undoing);
-            let edges = scene.least.as_ref().map(LeastLists::edge_count);
-            assert!(edges.is_none_or(|edges| edges == parts * scene.names.units()));
+            assert_eq!(scene.least.edge_count(), parts * scene.names.units());
         }
         scene
     }
@@ -249,11 +246,10 @@ impl Subscriptions {
         })
     }
 
-    fn ask_least(&mut self, part: usize, is_undoing: bool) -> Option<Sample> {
+    fn ask_least(&mut self, part: usize, is_undoing: bool) -> Sample {
         let Self { least, names, added, removed, .. } = self;
-        let least = least.as_mut()?;
         let lists = if is_undoing { removed } else { added };
-        Some(timed(names.units(), || {
+        timed(names.units(), || {
             for (at, watcher, from) in names.requests(part) {
                 let targets = lists[at][from..from + NAMED].iter().copied();
                 match is_undoing {
@@ -261,7 +257,7 @@ impl Subscriptions {
                     false => least.subscribe(watcher, targets),
                 }
             }
-        }))
+        })
     }
 
     fn ask_rival(&mut self, part: usize) -> Option<Sample> {
@@ -313,7 +309,7 @@ impl Scene for Subscriptions {
             // Taking an edge out takes no less than putting it in, however it is done.
             Contender::Floor => [self.append(part); 2],
             Contender::Engine => [self.take_back_from_engine(part), self.ask_engine(part)],
-            Contender::Least => [self.ask_least(part, true)?, self.ask_least(part, false)?],
+            Contender::Least => [self.ask_least(part, true), self.ask_least(part, false)],
             Contender::Rival => [self.take_back_from_rival(part)?, self.ask_rival(part)?],
         };
         Some(self.undone.keep(contender, samples))
