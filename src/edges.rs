@@ -115,6 +115,15 @@ impl Edges {
     /// Appends an entry to a list that is asked for places.
     #[inline]
     pub(crate) fn push_indexed(&mut self, list: &mut List, entry: u32) {
+        match list.place() {
+            Place::Block(number) if self.blocks.push(number, entry) => {}
+            _ => self.push_indexed_elsewhere(list, entry),
+        }
+    }
+
+    /// The same where there is no block, or no room in it.
+    #[inline(never)]
+    fn push_indexed_elsewhere(&mut self, list: &mut List, entry: u32) {
         self.push(list, entry);
         if let Place::Vector(number) = list.place() {
             self.vectors.get_mut(number).index_last();
@@ -138,6 +147,23 @@ impl Edges {
         let mut entries = Few::from_slice(self.entries(list));
         entries.push(entry);
         self.replace(list, &entries);
+    }
+
+    /// Puts `end`, which is no shorter, in the place of all entries but the first `kept`. Not for a
+    /// list that is asked for places.
+    pub(crate) fn replace_end(&mut self, list: &mut List, kept: usize, end: &[u32]) {
+        let entries = self.entries_mut(list);
+        let (over, more) = end.split_at(entries.len() - kept);
+        entries[kept..].copy_from_slice(over);
+        match list.place() {
+            Place::Block(number) if self.blocks.extend(number, more) => {}
+            Place::Vector(number) => self.vectors.get_mut(number).entries.extend_from_slice(more),
+            _ => {
+                let mut entries = Few::from_slice(self.entries(list));
+                entries.extend_from_slice(more);
+                self.replace(list, &entries);
+            }
+        }
     }
 
     /// Drops all entries but the first `len`. Of a list that is asked for places they must be few,

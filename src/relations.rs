@@ -71,7 +71,7 @@ pub(crate) struct Relations {
     edges: Edges,
     count: usize,
     named: Named,
-    /// Buffers for entries, and for their places in a request.
+    /// Buffers for entries, and for their places in a request and those that come there.
     moved: Vec<u32>,
     places: Vec<u32>,
 }
@@ -156,23 +156,20 @@ impl Relations {
             kept += usize::from(place == 0);
         }
         // Then they are the newest, in the order in which they were named last.
-        let mut next = kept;
+        let before = entries.len();
+        let is_each_once = named.len() == targets.len();
+        let newest = places;
+        newest.clear();
         for (place, &target) in (1..).zip(targets) {
-            if named.place(target.0) != place {
-                continue;
+            if is_each_once || named.place(target.0) == place {
+                newest.push(moved[place as usize] | target.0 | SUBSCRIPTION);
             }
-            let entry = moved[place as usize] | target.0 | SUBSCRIPTION;
-            match edges.entries_mut(list).get_mut(next) {
-                Some(free) => *free = entry,
-                None => edges.push(list, entry),
-            }
-            next += 1;
         }
-        let new = next - places.len();
-        self.call_for_new(new, targets);
+        edges.replace_end(list, kept, newest);
+        self.call_for_new(kept + self.places.len() - before, targets);
         for (place, &target) in (1..).zip(targets) {
             match self.moved[place as usize] {
-                0 if self.named.place(target.0) == place => {
+                0 if is_each_once || self.named.place(target.0) == place => {
                     self.link(watcher, target, SUBSCRIPTION);
                 }
                 entry if entry & EITHER == FRIEND => {

@@ -101,6 +101,20 @@ impl Blocks {
         true
     }
 
+    /// Appends entries; `false` if there is no room for all of them.
+    #[inline]
+    pub(super) fn extend(&mut self, number: u32, entries: &[u32]) -> bool {
+        let words = self.words_mut(number);
+        let len = (words[0] & LEN) as usize;
+        let end = len + entries.len();
+        if end > room((words[0] >> CLASS_SHIFT) as usize) {
+            return false;
+        }
+        words[0] += entries.len() as u32;
+        words[1 + len..=end].copy_from_slice(entries);
+        true
+    }
+
     /// Drops all entries but the first `len`, no more than there are; tells whether the block has
     /// become too large.
     #[inline]
