@@ -187,30 +187,39 @@ impl Core {
         Some((device, self.sessions.user(session.slot())))
     }
 
-    /// Reads of many users at once what [`Core::call_for`] and [`Core::call_for_more`] read of one;
-    /// what is touched when a session ends, or is opened, in the slot with the user's number, which
-    /// his only one mostly has; and the cells of those who watch them, where they are few. What is
-    /// read of one does not wait for what is read of another.
+    /// Reads of many users at once what [`Core::call_for`] reads of one, and the cells of those who
+    /// watch them, where they are few. What is read of one does not wait for what is read of
+    /// another.
     pub(super) fn call_for_all(&self, owners: &[(DeviceSlot, UserSlot)]) {
         // In loops of few instructions, or the processor has not room for many at a time.
         let read = owners.iter().fold(0, |read, &(device, user)| {
             read ^ u32::from(self.relations.call_for_lists(user))
                 ^ self.users.call_for_record(user)
                 ^ self.reach.call_for(user)
-                ^ self.sessions.call_for_slot(user.0)
-                ^ self.wheel.call_for_place(Owner::Session(user.0))
-                ^ self.wheel.call_for_place(Owner::User(user.0))
                 ^ self.devices.call_for(device)
         });
         let read = owners.iter().fold(read, |read, &(_, user)| {
-            read ^ self.users.call_for(user)
-                ^ self.users.call_for_buckets(user) as u32
-                ^ self.relations.call_for_watchers(user)
+            read ^ self.users.call_for(user) ^ self.relations.call_for_watchers(user)
         });
         core::hint::black_box(read);
         let read = owners
             .iter()
             .fold(0, |read, &(_, user)| read ^ self.relations.call_for_cells(user, &self.reach));
+        core::hint::black_box(read);
+    }
+
+    /// Reads of many users at once what logging in and out needs beside that: what is touched when
+    /// a session ends, or is opened, in the slot with the user's number, which his only one mostly
+    /// has, and what [`Core::call_for_more`] reads of one.
+    pub(super) fn call_for_all_links(&self, owners: &[(DeviceSlot, UserSlot)]) {
+        let read = owners.iter().fold(0, |read, &(_, user)| {
+            read ^ self.sessions.call_for_slot(user.0)
+                ^ self.wheel.call_for_place(Owner::Session(user.0))
+                ^ self.wheel.call_for_place(Owner::User(user.0))
+        });
+        core::hint::black_box(read);
+        let read =
+            owners.iter().fold(0, |read, &(_, user)| read ^ self.users.call_for_buckets(user));
         core::hint::black_box(read);
     }
 

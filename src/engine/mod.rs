@@ -215,7 +215,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// sessions of the next 16 or so, of more the first would be out of the caches again, and then
     /// gives the inputs: what they need comes for all of them at once. Among a million users a
     /// change of status told to ten takes half as long then; among a few thousand, who are in the
-    /// caches anyway, it is in vain, as it is for heartbeats.
+    /// caches anyway, it is in vain, as it is for heartbeats. For log-ins, and log-outs of users whom
+    /// the host can name, there is [`Engine::prefetch_users`].
     ///
     /// # Complexity
     ///
@@ -254,7 +255,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     }
 
     /// Does what [`Engine::prefetch`] does for inputs that name users, as the log-ins of those who
-    /// come back after an outage.
+    /// come back after an outage, and reads what logging in and out needs beside that. Where the
+    /// host knows whose links end, it serves for log-outs too, better than [`Engine::prefetch`].
     ///
     /// # Complexity
     ///
@@ -269,7 +271,9 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
             let some: AtOnce<_> = users.by_ref().take(AT_ONCE).collect();
             let some: AtOnce<_> = self.directory.find_all(&some).collect();
             let some = some.into_iter().map(|user| (self.core.users.devices(user), user));
-            self.core.call_for_all(&some.collect::<Owners>());
+            let owners: Owners = some.collect();
+            self.core.call_for_all(&owners);
+            self.core.call_for_all_links(&owners);
         }
     }
 
