@@ -149,8 +149,8 @@ impl Edges {
         self.replace(list, &entries);
     }
 
-    /// Puts `end`, which is no shorter, in the place of all entries but the first `kept`. Not for a
-    /// list that is asked for places.
+    /// Puts `end`, which is no shorter than what it replaces, in the place of all entries but the
+    /// first `kept`. Not for a list that is asked for places.
     pub(crate) fn replace_end(&mut self, list: &mut List, kept: usize, end: &[u32]) {
         let entries = self.entries_mut(list);
         let (over, more) = end.split_at(entries.len() - kept);
@@ -158,6 +158,7 @@ impl Edges {
         match list.place() {
             Place::Block(number) if self.blocks.extend(number, more) => {}
             Place::Vector(number) => self.vectors.get_mut(number).entries.extend_from_slice(more),
+            _ if more.is_empty() => {}
             _ => {
                 let mut entries = Few::from_slice(self.entries(list));
                 entries.extend_from_slice(more);
@@ -454,6 +455,24 @@ mod tests {
         edges.truncate(&mut list, 1);
         assert_eq!(list, List([1, 0]));
         assert_eq!(edges.check_invariants(core::iter::once(&list)), Ok(()));
+    }
+
+    /// SU-2: wherever a list is, and wherever it has to go.
+    #[test]
+    fn an_end_is_replaced() {
+        for before in [0, 1, 2, 3, 15, 16, 100, 255, 256, 300] {
+            for kept in [0, before / 2, before] {
+                for more in [0, 1, 2, 13, 100, 300] {
+                    let (mut edges, mut list) = (Edges::default(), List::default());
+                    (1..=before).for_each(|slot| edges.push(&mut list, slot));
+                    let end: Vec<u32> = (1_000..1_000 + before - kept + more).collect();
+                    edges.replace_end(&mut list, kept as usize, &end);
+                    let expected = (1..=kept).chain(end);
+                    assert!(expected.eq(edges.entries(&list).iter().copied()));
+                    assert_eq!(edges.check_invariants(core::iter::once(&list)), Ok(()));
+                }
+            }
+        }
     }
 
     /// BI-2, BI-3: a long list has an index of its places, which shrinks with it, but not often.

@@ -225,8 +225,8 @@ impl Sessions {
         hear(&mut self.records, session, now)
     }
 
-    /// Records that sessions are alive, up to the first who is not, or is silent; returns how many
-    /// are before him. Nothing else is read in the loop, so that the processor has many under way.
+    /// Records that sessions are alive, up to the first that is not, or is silent; returns how many
+    /// are before it. Only ids and records are read, so that the processor has many under way.
     #[inline]
     pub(crate) fn hear_first(&mut self, sessions: &[SessionId], now: Timestamp) -> usize {
         let records = &mut self.records[..];

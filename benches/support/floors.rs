@@ -101,8 +101,9 @@ impl Edges {
         &mut self.watchers[target as usize]
     }
 
-    pub fn len(&self) -> usize {
-        self.watched.iter().map(Vec::len).sum()
+    /// How many edges there are at either end.
+    pub fn lens(&self) -> [usize; 2] {
+        [&self.watched, &self.watchers].map(|lists| lists.iter().map(Vec::len).sum())
     }
 
     /// Drops as many edges as `append` has made, but not the room for them.

@@ -1,5 +1,5 @@
-//! The least program: what any program does that is called one input at a time, as an engine is,
-//! and hands out what others must hear, in tables as compact as can be.
+//! The least program: what any program does that is called one input at a time, or with a batch
+//! of heartbeats, and hands out what others must hear, in tables as compact as can be.
 //!
 //! A floor is a loop of few instructions, of which the processor has many turns under way at once.
 //! A call is not: whatever it does, the next one begins when it has been handed out. So this is

@@ -2,8 +2,8 @@
 //!
 //! It finds the ids in the smallest table, all of them in one go, and then puts numbers of 4 bytes
 //! into lists whose room is there, and takes them out. A list has nobody twice, and the newest is
-//! last. It knows no limits, no rates, no tiers, no friends and no answers; that edges which are
-//! taken out are there, it takes for granted.
+//! last. It knows no limits, no rates, no tiers, no friends and no answers; that nobody is named
+//! twice, and that edges which are taken out are there, it takes for granted.
 
 use core::hash::{BuildHasher, Hash};
 use core::hint::black_box;
@@ -72,7 +72,7 @@ impl<K: Hash + Eq> LeastLists<K> {
     #[inline(never)]
     pub fn subscribe(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
         self.look_up(names);
-        let known = self.take_out_named(watcher);
+        let known = self.take_out_named::<true>(watcher);
         let Self { edges, found, named, .. } = self;
         if known == 0 {
             return edges.append(watcher, found);
@@ -90,7 +90,7 @@ impl<K: Hash + Eq> LeastLists<K> {
     #[inline(never)]
     pub fn unsubscribe(&mut self, watcher: u32, names: impl Iterator<Item = K> + Clone) {
         self.look_up(names);
-        self.take_out_named(watcher);
+        self.take_out_named::<false>(watcher);
         let Self { edges, found, .. } = self;
         // The processor waits for many lists at once.
         let read = found.iter().map(|&target| edges.watchers_mut(target).last().copied());
@@ -101,27 +101,35 @@ impl<K: Hash + Eq> LeastLists<K> {
         }
     }
 
-    /// Takes those who were found out of a user's own list, in one pass over it, and returns how
-    /// many of them were there.
-    fn take_out_named(&mut self, watcher: u32) -> usize {
+    /// Takes those who were found out of a user's own list, in one pass over it without a branch
+    /// that cannot be predicted, and returns how many of them were there; if `MARKS`, they are
+    /// marked.
+    fn take_out_named<const MARKS: bool>(&mut self, watcher: u32) -> usize {
         let Self { edges, found, named, .. } = self;
         named.fill(NOBODY);
         for &user in found.iter() {
             named[place_of(named, user)] = user;
         }
         let watched = edges.watched_mut(watcher);
-        let before = watched.len();
-        watched.retain(|&user| {
+        let mut kept = 0;
+        for at in 0..watched.len() {
+            let user = watched[at];
             let named = &mut named[place_of(named, user)];
             let is_named = *named == user;
-            *named = if is_named { KNOWN } else { *named };
-            !is_named
-        });
-        before - watched.len()
+            if MARKS {
+                *named = if is_named { KNOWN } else { *named };
+            }
+            watched[kept] = user;
+            kept += usize::from(!is_named);
+        }
+        let known = watched.len() - kept;
+        watched.truncate(kept);
+        known
     }
 
-    pub fn edge_count(&self) -> usize {
-        self.edges.len()
+    /// How many edges there are at either end.
+    pub fn edge_counts(&self) -> [usize; 2] {
+        self.edges.lens()
     }
 }
 
@@ -137,7 +145,8 @@ fn find(users: &[u32], user: u32) -> Option<usize> {
 #[inline]
 fn place_of(named: &[u32; NAMED_ROOM], user: u32) -> usize {
     let mut at = (user.wrapping_mul(0x9e37_79b1) >> 23) as usize;
-    while named[at] != NOBODY && named[at] != user {
+    // Both are asked at once: which of them it is cannot be predicted, that it is one can.
+    while !((named[at] == NOBODY) | (named[at] == user)) {
         at = (at + 1) % NAMED_ROOM;
     }
     at

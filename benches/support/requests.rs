@@ -219,7 +219,7 @@ impl Subscriptions {
         scene.ask_engine(0);
         for (is_undoing, parts) in [(true, PARTS - 1), (false, PARTS)] {
             scene.ask_least(0, is_undoing);
-            assert_eq!(scene.least.edge_count(), parts * scene.names.units());
+            assert_eq!(scene.least.edge_counts(), [parts * scene.names.units(); 2]);
         }
         scene
     }
@@ -440,9 +440,9 @@ impl<S: BuildHasher> Texts<S> {
         let ids = (0..users as u32).map(|user| packed(&text(user))).collect();
         let mut least = LeastLists::new(ids, lists.names.edges(users));
         ask_least(&mut least, &lists, 0, true);
-        assert_eq!(least.edge_count(), (PARTS - 1) * units);
+        assert_eq!(least.edge_counts(), [(PARTS - 1) * units; 2]);
         ask_least(&mut least, &lists, 0, false);
-        assert_eq!(least.edge_count(), PARTS * units);
+        assert_eq!(least.edge_counts(), [PARTS * units; 2]);
         let (rounds, undone) = Default::default();
         Self { host, naive, least, lists, rounds, undone }
     }
@@ -501,7 +501,12 @@ impl Renewals {
         let users = (0..scale.users as u64).collect();
         let mut least = LeastLists::new(users, names.edges(scale.users));
         least.subscribe(names.watchers[0], renewed[0][..NAMED].iter().copied());
-        assert_eq!(least.edge_count(), edges);
+        assert_eq!(least.edge_counts(), [edges; 2]);
+        // Half of these are in the list.
+        least.unsubscribe(names.watchers[0], renewed[0][..NAMED / 2].iter().copied());
+        assert_eq!(least.edge_counts(), [edges - NAMED / 2; 2]);
+        least.subscribe(names.watchers[0], renewed[0][..NAMED].iter().copied());
+        assert_eq!(least.edge_counts(), [edges; 2]);
         let (table, slots) = (vec![0; scale.users], Random::new(5).shuffled(scale.users));
         Self { world, names, renewed, lists, least, table, slots, rounds: [0; 4] }
     }

@@ -223,7 +223,7 @@ impl Core {
         core::hint::black_box(read);
     }
 
-    /// The same with what is touched when a session ends.
+    /// Does what [`Core::call_for`] does, and reads what is touched when a session ends.
     #[inline]
     pub(super) fn call_for_end(&self, slot: u32) {
         self.call_for(slot);

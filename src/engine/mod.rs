@@ -215,8 +215,8 @@ impl<U: UserId, S: BuildHasher> Engine<U, S> {
     /// sessions of the next 16 or so, of more the first would be out of the caches again, and then
     /// gives the inputs: what they need comes for all of them at once. Among a million users a
     /// change of status told to ten takes half as long then; among a few thousand, who are in the
-    /// caches anyway, it is in vain, as it is for heartbeats. For log-ins, and log-outs of users
-    /// whom the host can name, there is [`Engine::prefetch_users`].
+    /// caches anyway, it is in vain, as it is for heartbeats. It reads what a change of status
+    /// needs; log-ins and log-outs need more, which [`Engine::prefetch_users`] reads.
     ///
     /// # Complexity
     ///
