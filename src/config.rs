@@ -1,7 +1,7 @@
 //! What the host sets: tier, switches, policy, limits, rates and timeouts.
 
 use crate::bucket::{Api, Rate};
-use crate::platform::Platform;
+use crate::platform::{Family, Platform};
 use crate::policy::{GroupsError, Policy};
 use crate::tier::Tier;
 
@@ -455,17 +455,12 @@ impl Timeout {
         }
     }
 
-    /// Returns the timeout after which an unheard session on `platform` counts as broken (LV-2).
-    pub(crate) const fn of_session(platform: Platform) -> Self {
-        match platform {
-            Platform::Android
-            | Platform::Iphone
-            | Platform::Ipad
-            | Platform::Windows
-            | Platform::Mac
-            | Platform::Linux => Self::Native,
-            Platform::Web => Self::Web,
-            Platform::MiniProgram => Self::MiniProgram,
+    /// Returns the timeout after which an unheard session counts as broken (LV-2).
+    pub(crate) const fn of_session(family: Family) -> Self {
+        match family {
+            Family::Web => Self::Web,
+            Family::Native => Self::Native,
+            Family::MiniProgram => Self::MiniProgram,
         }
     }
 }

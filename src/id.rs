@@ -10,8 +10,9 @@ use crate::text::Text;
 /// The name of one live link of a device, issued by [`Engine::login`](crate::Engine::login).
 ///
 /// A session id is never used twice: once its session has ended, every call that names it is
-/// refused with `UnknownSession` and changes nothing (LV-7). It is a slot and a generation in
-/// eight bytes; hosts may keep it beside the link and send it through a journal.
+/// refused with `UnknownSession` and changes nothing (LV-7). It is a slot, a generation and which
+/// timeout holds for it, in eight bytes; hosts may keep it beside the link and send it through a
+/// journal.
 ///
 /// An id is a name, not a secret: it is small and guessable. A host must never take it from a
 /// client.
@@ -45,8 +46,11 @@ impl SessionId {
         self.0.get()
     }
 
+    /// Where in the lower half of an id the family of the session's platform begins, two bits above
+    /// the generation.
+    pub(crate) const FAMILY_SHIFT: u32 = 29;
     /// The largest generation: odd, as those of ids are.
-    pub(crate) const GENERATION_MAX: u32 = u32::MAX >> 1;
+    pub(crate) const GENERATION_MAX: u32 = (1 << Self::FAMILY_SHIFT) - 1;
 
     /// Returns the id that [`SessionId::to_bits`] gave, or `None` if no id has these bits.
     #[must_use]
@@ -57,11 +61,11 @@ impl SessionId {
         }
     }
 
-    /// Makes the id of a slot in its current, odd generation.
-    pub(crate) fn from_parts(slot: u32, generation: u32) -> Self {
-        debug_assert!(generation & 1 == 1, "only odd generations are live");
-        debug_assert!(generation <= Self::GENERATION_MAX, "no generation is larger");
-        let bits = u64::from(slot) << 32 | u64::from(generation | 1);
+    /// Makes the id of a slot of its lower half: the current, odd generation, and a family.
+    pub(crate) fn from_parts(slot: u32, lower: u32) -> Self {
+        debug_assert!(lower & 1 == 1, "only odd generations are live");
+        debug_assert!(lower >> (Self::FAMILY_SHIFT + 2) == 0, "nothing is above the family");
+        let bits = u64::from(slot) << 32 | u64::from(lower | 1);
         Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }
 
@@ -84,8 +88,13 @@ impl SessionId {
         (self.0.get() >> 32) as u32
     }
 
-    pub(crate) const fn generation(self) -> u32 {
+    /// Returns all but the slot: generation and family.
+    pub(crate) const fn lower(self) -> u32 {
         self.0.get() as u32
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        self.lower() & Self::GENERATION_MAX
     }
 }
 

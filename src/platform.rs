@@ -90,9 +90,42 @@ impl Platform {
         }
     }
 
+    /// Returns what the end of an unheard session here depends on.
+    pub(crate) const fn family(self) -> Family {
+        match self {
+            Self::Web => Family::Web,
+            Self::MiniProgram => Family::MiniProgram,
+            _ => Family::Native,
+        }
+    }
+
     /// Returns the place of the platform in [`Platform::ALL`].
     pub(crate) const fn index(self) -> usize {
         self as usize
+    }
+}
+
+/// Platforms on which sessions that are not heard from end alike (LV-2, LV-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Web,
+    Native,
+    MiniProgram,
+}
+
+impl Family {
+    pub(crate) const ALL: [Self; 3] = [Self::Web, Self::Native, Self::MiniProgram];
+    /// How many numbers there are for families: they are two bits, and the last is none's.
+    pub(crate) const NUMBERS: usize = 4;
+
+    /// Returns the family with this number.
+    #[inline]
+    pub(crate) const fn from_number(number: usize) -> Self {
+        match number {
+            0 => Self::Web,
+            1 => Self::Native,
+            _ => Self::MiniProgram,
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! # Layout
 //!
-//! 17 bytes a session: 8 that heartbeats and deadlines need (when it was last heard and its
-//! generation), and beside them 8 of user and device, and 1 of platform. A table of 8 bytes a
-//! session stays in the caches for twice as many sessions as one of 16.
+//! 16 bytes a session: 8 that heartbeats and deadlines need (when it was last heard, and the lower
+//! half of its id: its generation, and whose timeout holds for it), and beside them 8 of user and
+//! device. A table of 8 bytes a session stays in the caches for twice as many sessions as one of
+//! 16.
 //!
 //! # Invariants
 //!
@@ -34,7 +35,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::id::{DeviceSlot, SessionId, UserSlot};
-use crate::platform::Platform;
+use crate::platform::Family;
 use crate::time::Timestamp;
 
 /// After how long at the most the timer of a session that is not silent is to be popped.
@@ -45,25 +46,37 @@ struct Session {
     /// The lower half of the moment at which it was heard; of a free slot, the one before it in the
     /// list of these.
     heard: u32,
-    /// Even and with [`SILENT`], if that was longer ago than can be told by it.
-    generation: u32,
+    /// The lower half of its id: of the silent, heard longer ago than can be told, even and with
+    /// [`SILENT`]; of a free slot, the generation of its last id and one more.
+    lower: u32,
 }
 
 const _: () = assert!(size_of::<Session>() == 8);
 
-/// The mark of the silent, above all generations.
-const SILENT: u32 = !SessionId::GENERATION_MAX;
+/// The mark of the silent, above generation and family.
+const SILENT: u32 = 1 << 31;
 
 impl Session {
     #[inline]
     fn is_silent(&self) -> bool {
-        self.generation & SILENT != 0
+        self.lower & SILENT != 0
+    }
+
+    /// Returns the lower half of the id, whether silent or not: odd if the slot is live.
+    #[inline]
+    fn lower(&self) -> u32 {
+        self.lower & !SILENT | u32::from(self.is_silent())
     }
 
     /// Returns the generation, whether silent or not.
     #[inline]
     fn generation(&self) -> u32 {
-        self.generation & !SILENT | u32::from(self.is_silent())
+        self.lower() & SessionId::GENERATION_MAX
+    }
+
+    #[inline]
+    fn family_number(&self) -> usize {
+        (self.lower >> SessionId::FAMILY_SHIFT) as usize % Family::NUMBERS
     }
 
     /// Returns how many milliseconds before `now` it was heard, if it is not silent.
@@ -77,7 +90,7 @@ impl Session {
 #[inline]
 fn hear(records: &mut [Session], session: SessionId, now: Timestamp) -> bool {
     let Some(record) = records.get_mut(session.slot() as usize) else { return false };
-    let is_live = record.generation == session.generation();
+    let is_live = record.lower == session.lower();
     if is_live {
         record.heard = now.as_millis() as u32;
     }
@@ -98,7 +111,6 @@ struct Link {
 pub(crate) struct Sessions {
     records: Vec<Session>,
     links: Vec<Link>,
-    platforms: Vec<Platform>,
     /// The first free slot, and how many there are.
     free: Option<u32>,
     free_count: usize,
@@ -128,16 +140,15 @@ impl Sessions {
         now: Timestamp,
         user: UserSlot,
         device: DeviceSlot,
-        platform: Platform,
+        family: Family,
     ) -> SessionId {
         let slot = self.take_slot(user);
         let at = slot as usize;
         self.links[at] = Link { user, device };
-        self.platforms[at] = platform;
         let record = &mut self.records[at];
         record.heard = now.as_millis() as u32;
-        record.generation += 1;
-        SessionId::from_parts(slot, record.generation)
+        record.lower = (family as u32) << SessionId::FAMILY_SHIFT | (record.generation() + 1);
+        SessionId::from_parts(slot, record.lower)
     }
 
     /// Takes a free slot: that of the user's number, if it can be had.
@@ -192,9 +203,8 @@ impl Sessions {
     /// Adds a free slot, and returns it.
     fn add_slot(&mut self) -> u32 {
         let slot = self.records.len() as u32;
-        self.records.push(Session { heard: 0, generation: 0 });
+        self.records.push(Session { heard: 0, lower: 0 });
         self.links.push(Link { user: UserSlot(NOWHERE), device: DeviceSlot::NONE });
-        self.platforms.push(Platform::Web);
         self.put_in(slot);
         slot
     }
@@ -203,17 +213,17 @@ impl Sessions {
     pub(crate) fn close(&mut self, session: SessionId) {
         let slot = session.slot();
         let record = &mut self.records[slot as usize];
-        debug_assert_eq!(record.generation(), session.generation(), "only live ones are closed");
+        debug_assert_eq!(record.lower(), session.lower(), "only live ones are closed");
         if record.is_silent() {
             self.silent.remove(&slot);
         }
         // After the last of them the slot has used up its generations, and no id may come twice: it
         // is given up, and counts as used for ever.
         if record.generation() < SessionId::GENERATION_MAX {
-            record.generation = record.generation() + 1;
+            record.lower = record.generation() + 1;
             self.put_in(slot);
         } else {
-            record.generation = 0;
+            record.lower = 0;
             self.links[slot as usize].user = UserSlot(slot);
             self.used_up += 1;
         }
@@ -237,10 +247,10 @@ impl Sessions {
     /// is to be armed anew.
     pub(crate) fn hear_silent(&mut self, session: SessionId, now: Timestamp) -> bool {
         let Some(record) = self.records.get_mut(session.slot() as usize) else { return false };
-        if !record.is_silent() || record.generation() != session.generation() {
+        if !record.is_silent() || record.lower() != session.lower() {
             return false;
         }
-        *record = Session { heard: now.as_millis() as u32, generation: session.generation() };
+        *record = Session { heard: now.as_millis() as u32, lower: session.lower() };
         self.silent.remove(&session.slot());
         true
     }
@@ -250,8 +260,8 @@ impl Sessions {
     #[inline]
     pub(crate) fn call_for_slot(&self, slot: u32) -> u32 {
         let at = slot as usize;
-        let Some(&platform) = self.platforms.get(at) else { return 0 };
-        platform as u32 ^ self.records[at].heard ^ self.links[at].user.0
+        let Some(record) = self.records.get(at) else { return 0 };
+        record.heard ^ self.links[at].user.0
     }
 
     /// Returns the device of the last session in a slot, whether live or not: to be read ahead.
@@ -270,14 +280,14 @@ impl Sessions {
     #[inline]
     pub(crate) fn device(&self, session: SessionId) -> Option<DeviceSlot> {
         let at = session.slot() as usize;
-        (self.records.get(at)?.generation() == session.generation()).then(|| self.links[at].device)
+        (self.records.get(at)?.lower() == session.lower()).then(|| self.links[at].device)
     }
 
     /// Returns the live session in a slot.
     #[inline]
     pub(crate) fn in_slot(&self, slot: u32) -> Option<SessionId> {
-        let generation = self.records.get(slot as usize)?.generation();
-        (generation & 1 == 1).then(|| SessionId::from_parts(slot, generation))
+        let lower = self.records.get(slot as usize)?.lower();
+        (lower & 1 == 1).then(|| SessionId::from_parts(slot, lower))
     }
 
     /// Returns whose the session in a slot is.
@@ -297,6 +307,26 @@ impl Sessions {
         Timestamp::from_millis(now.as_millis().saturating_sub(record.age(now)))
     }
 
+    /// Returns what tells of many slots the deadline of the session there, by the timeouts of the
+    /// families in their order: `None` if it is not live, or silent, or there is no such moment, or
+    /// the timeout is 0.
+    #[inline]
+    pub(crate) fn foresight(
+        &self,
+        now: Timestamp,
+        timeouts: [u32; Family::NUMBERS],
+    ) -> impl Fn(u32) -> Option<Timestamp> {
+        let records = &self.records[..];
+        move |slot| {
+            let record = records.get(slot as usize)?;
+            let heard = now.as_millis().saturating_sub(record.age(now));
+            let timeout = timeouts[record.family_number()];
+            let is_usual = record.lower & (SILENT | 1) == 1 && timeout > 0;
+            let heard = is_usual.then_some(Timestamp::from_millis(heard))?;
+            heard.checked_add(timeout.into())
+        }
+    }
+
     /// Notes that the timer of the session in a slot is popped at `now`; returns when that is to be
     /// so again: `None` if it is silent, or at the end of time, and that need not be before its
     /// deadline.
@@ -309,20 +339,21 @@ impl Sessions {
             return now.checked_add(LOOK_AGAIN_MS);
         }
         self.silent.insert(slot, self.heard(slot, now));
-        let generation = &mut self.records[slot as usize].generation;
-        *generation = *generation & !1 | SILENT;
+        let lower = &mut self.records[slot as usize].lower;
+        *lower = *lower & !1 | SILENT;
         None
     }
 
     /// Reads something of what the deadline of the session in a slot will need.
     #[inline]
-    pub(crate) fn call_for(&self, slot: u32) -> u64 {
-        u64::from(self.records[slot as usize].generation) ^ self.platform(slot) as u64
+    pub(crate) fn call_for(&self, slot: u32) -> u32 {
+        self.records[slot as usize].lower
     }
 
+    /// Returns the family of the platform of the live session in a slot.
     #[inline]
-    pub(crate) fn platform(&self, slot: u32) -> Platform {
-        self.platforms[slot as usize]
+    pub(crate) fn family(&self, slot: u32) -> Family {
+        Family::from_number(self.records[slot as usize].family_number())
     }
 
     /// Returns how many sessions are live.
@@ -344,7 +375,7 @@ impl Sessions {
             (before, slot) = (slot, self.links[slot as usize].user.0);
         }
         let is_used_up = |&slot: &u32| {
-            self.records[slot as usize].generation == 0 && self.links[slot as usize].user.0 == slot
+            self.records[slot as usize].lower == 0 && self.links[slot as usize].user.0 == slot
         };
         let used_up = (0..self.records.len() as u32).filter(is_used_up).count();
         if (free, used_up) != (self.free_count, self.used_up) {
@@ -384,7 +415,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let mut open = |user| {
             let session =
-                sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Platform::Web);
+                sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Family::Web);
             assert_eq!(sessions.check_invariants(), Ok(()));
             assert_eq!(sessions.user(session.slot()), UserSlot(user));
             assert!(sessions.hear(session, Timestamp::ZERO));
@@ -398,7 +429,7 @@ mod tests {
         sessions.close(second.1);
         assert_eq!(sessions.check_invariants(), Ok(()));
         let slots = [1, 0].map(|user| {
-            sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Platform::Web).slot()
+            sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Family::Web).slot()
         });
         assert_eq!(slots, [1, 0]);
     }
@@ -408,7 +439,7 @@ mod tests {
     fn who_is_heard_is_not_silent() {
         let mut sessions = Sessions::default();
         let at = Timestamp::from_millis;
-        let session = sessions.open(at(5), UserSlot(0), DeviceSlot(0), Platform::Web);
+        let session = sessions.open(at(5), UserSlot(0), DeviceSlot(0), Family::Web);
         for (now, again) in [
             (5, Some(at(5 + LOOK_AGAIN_MS))),
             (4 + LOOK_AGAIN_MS, Some(at(4 + 2 * LOOK_AGAIN_MS))),
@@ -428,7 +459,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let open = |sessions: &mut Sessions, user| {
             let session =
-                sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Platform::Web);
+                sessions.open(Timestamp::ZERO, UserSlot(user), DeviceSlot(0), Family::Web);
             session.slot()
         };
         let count = 300;
@@ -462,7 +493,7 @@ mod tests {
                 let liked = dice % 64;
                 let is_free = sessions.is_free(liked);
                 let (user, device) = (UserSlot(liked), DeviceSlot(step));
-                let session = sessions.open(Timestamp::ZERO, user, device, Platform::Web);
+                let session = sessions.open(Timestamp::ZERO, user, device, Family::Web);
                 assert!(!is_free || session.slot() == liked);
                 assert!(!live.contains(&session));
                 assert_eq!(sessions.device(session), Some(device));
@@ -478,14 +509,14 @@ mod tests {
     #[test]
     fn a_slot_is_given_up_when_its_generations_are() {
         let mut sessions = Sessions::default();
-        let first = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web);
+        let first = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Family::Web);
         sessions.close(first);
-        sessions.records[0].generation = SessionId::GENERATION_MAX - 1;
-        let last = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web);
+        sessions.records[0].lower = SessionId::GENERATION_MAX - 1;
+        let last = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Family::Web);
         assert_eq!((last.slot(), last.generation()), (0, SessionId::GENERATION_MAX));
         sessions.close(last);
         assert_eq!(
-            sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Platform::Web).slot(),
+            sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Family::Web).slot(),
             1
         );
         assert!(!sessions.hear(first, Timestamp::ZERO));

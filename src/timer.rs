@@ -9,7 +9,7 @@
 //!
 //! Eight levels of 256 slots cover all of `u64` milliseconds; level n has slots of 256^n ms, and
 //! the next 256 of them are told apart: a ring, so that a minute is always two levels away,
-//! wherever it begins. A level exists from its first use on. An entry is 4 bytes in its slot, and 8
+//! wherever it begins. A level exists from its first use on. An entry is 4 bytes in its slot, and 4
 //! bytes in the table of places by which it is found when its deadline comes nearer.
 //!
 //! # Invariants
@@ -35,8 +35,8 @@ const ROOM_KEPT: usize = 64;
 /// How many larger buffers go round, and how large they are at most, in entries.
 const SPARE_MAX: usize = 8;
 const SPARE_LEN_MAX: usize = 1 << 16;
-/// For how many entries at a time what they need is called for.
-const COMING_MAX: u64 = 128;
+/// How many entries are taken out together at most.
+const WINDOW: usize = 1_024;
 
 /// Who a timer belongs to: an index in one of two families of owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +50,10 @@ pub(crate) trait Owners {
     /// Returns the deadline of an owner whose entry is taken out at `now`: `None` if it has none.
     fn deadline(&mut self, owner: Owner, now: Timestamp) -> Option<Timestamp>;
 
-    /// Reads something of what the owner's deadline will need, before it is asked for.
-    fn call_for(&self, owner: Owner) -> u64;
+    /// Returns what tells what [`Owners::deadline`] would, if that takes little more than reading
+    /// it: `None` if it has to be asked for. It is called for many in turn, of whom the processor
+    /// then has many under way.
+    fn foresight(&self, now: Timestamp) -> impl Fn(Owner) -> Option<Timestamp>;
 }
 
 /// An [`Owner`] in 4 bytes: the family is the top bit.
@@ -85,19 +87,44 @@ impl From<Owner> for Entry {
     }
 }
 
-/// Where an owner's entry is.
+/// Where an owner's entry is: a level, a slot of it, and which group of [`GROUP`] entries of that
+/// slot, in 4 bytes, as every timer that is put back writes one to a line that is in no cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    level: u8,
-    slot: u8,
-    at: u32,
-}
+struct Place(u32);
+
+/// How many entries are searched for one: a line.
+const GROUP: usize = 16;
 
 impl Place {
-    const NONE: Self = Self { level: u8::MAX, slot: 0, at: 0 };
-}
+    const NONE: Self = Self(u32::MAX);
 
-const _: () = assert!(size_of::<Place>() == 8);
+    const LEVEL_BITS: u32 = 3;
+    /// Stands for all groups from there on, so that no place is [`Place::NONE`].
+    const GROUP_MAX: usize = (u32::MAX >> (DIGIT_BITS + Self::LEVEL_BITS)) as usize - 1;
+
+    #[inline]
+    fn new(level: u32, slot: usize, at: usize) -> Self {
+        let group = (at / GROUP).min(Self::GROUP_MAX) as u32;
+        Self(group << (DIGIT_BITS + Self::LEVEL_BITS) | level << DIGIT_BITS | slot as u32)
+    }
+
+    #[inline]
+    fn level(self) -> u32 {
+        self.0 >> DIGIT_BITS & ((1 << Self::LEVEL_BITS) - 1)
+    }
+
+    #[inline]
+    fn slot(self) -> usize {
+        self.0 as usize % SLOTS
+    }
+
+    /// Returns from where on the entry is found among those of its slot: within [`GROUP`] of them,
+    /// where there are fewer than thirty million.
+    #[inline]
+    fn from(self) -> usize {
+        (self.0 >> (DIGIT_BITS + Self::LEVEL_BITS)) as usize * GROUP
+    }
+}
 
 #[derive(Clone, Debug)]
 struct Level {
@@ -132,11 +159,10 @@ pub(crate) struct Wheel {
     /// A bit for each level that is not empty.
     busy: u8,
     /// The level whose slot at the digit of `now` is being emptied.
-    emptying: Option<u8>,
-    /// For how many of the last entries of that slot has been called: about, as others may come and
-    /// go, and only speed depends on it.
-    called_for: usize,
+    emptying: Option<u32>,
     places: [Vec<Place>; 2],
+    /// A buffer for the deadlines of a window.
+    deadlines: Vec<u64>,
     spare: Vec<Vec<Entry>>,
 }
 
@@ -149,28 +175,55 @@ impl Wheel {
         let (entry, deadline) = (Entry::from(owner), deadline.as_millis().max(self.now));
         let place = self.place(entry);
         if place != Place::NONE {
-            let start = self.start(place.level, place.slot);
+            let start = self.start(place.level(), place.slot());
             if start <= deadline {
                 return Timestamp::from_millis(start);
             }
             self.cancel(entry, place);
         }
         let place = self.insert(entry, deadline);
-        Timestamp::from_millis(self.start(place.level, place.slot))
+        Timestamp::from_millis(self.start(place.level(), place.slot()))
     }
 
     /// Adds an entry that is nowhere. The deadline is not before `now`.
-    ///
-    /// Where many are put back, this waits for its stores: so there are three of them, and what
-    /// would be more is out of line.
-    #[inline(always)]
+    #[inline]
     fn insert(&mut self, entry: Entry, deadline: u64) -> Place {
+        let level = self.level_of(deadline);
+        let slot = digit(deadline, level);
+        let entries = self.levels.get_mut(level as usize).map(|level| &mut level.slots[slot]);
+        let at = match entries {
+            Some(entries) if has_room(entries) => {
+                entries.push(entry);
+                entries.len() - 1
+            }
+            _ => self.make_room(level, slot, entry),
+        };
+        let place = Place::new(level, slot, at);
+        self.set_place(entry, place);
+        place
+    }
+
+    /// Returns on which level the slot of a deadline is that is not before `now`.
+    #[inline]
+    fn level_of(&self, deadline: u64) -> u32 {
         let away = (deadline - self.now) | 1;
-        let mut level = (u64::BITS - 1 - away.leading_zeros()) / DIGIT_BITS;
+        let level = (u64::BITS - 1 - away.leading_zeros()) / DIGIT_BITS;
         let shift = level * DIGIT_BITS;
         // As `now` is in the middle of a slot, it may be one too many.
-        level += u32::from((deadline >> shift) - (self.now >> shift) >= SLOTS as u64);
-        let slot = digit(deadline, level);
+        level + u32::from((deadline >> shift) - (self.now >> shift) >= SLOTS as u64)
+    }
+
+    /// Returns the last deadline whose slot is on a level.
+    fn last_on(&self, level: u32) -> u64 {
+        let shift = level * DIGIT_BITS;
+        let end = (self.now >> shift).saturating_add(SLOTS as u64);
+        if end > u64::MAX >> shift { u64::MAX } else { (end << shift) - 1 }
+    }
+
+    /// Adds an entry to a slot that may be empty, or without room, or of a level that is not there
+    /// yet, and returns where it is.
+    #[inline(never)]
+    fn make_room(&mut self, level: u32, slot: usize, entry: Entry) -> usize {
         if self.levels.len() <= level as usize {
             self.add_levels(level);
         }
@@ -178,14 +231,11 @@ impl Wheel {
             self.occupy(level, slot);
         }
         let entries = &mut self.levels[level as usize].slots[slot];
-        let place = Place { level: level as u8, slot: slot as u8, at: entries.len() as u32 };
         entries.push(entry);
-        self.set_place(entry, place);
-        place
+        entries.len() - 1
     }
 
     /// Notes that a slot is about to have an entry.
-    #[inline(never)]
     fn occupy(&mut self, level: u32, slot: usize) {
         let Level { occupied, slots } = &mut self.levels[level as usize];
         occupied[slot / 64] |= 1 << (slot % 64);
@@ -205,19 +255,23 @@ impl Wheel {
 
     /// Drops the entry at a place. O(1).
     fn cancel(&mut self, entry: Entry, place: Place) {
+        let entries = &mut self.levels[place.level() as usize].slots[place.slot()];
+        let group = entries.get(place.from()..).unwrap_or_default();
+        let Some(at) = group.iter().position(|&other| other == entry) else { return };
+        entries.swap_remove(place.from() + at);
         self.set_place(entry, Place::NONE);
-        let entries = &mut self.levels[usize::from(place.level)].slots[usize::from(place.slot)];
-        entries.swap_remove(place.at as usize);
-        if let Some(&moved) = entries.get(place.at as usize) {
+        let entries = &self.levels[place.level() as usize].slots[place.slot()];
+        if let Some(&moved) = entries.get(place.from() + at) {
             self.set_place(moved, place);
         } else if entries.is_empty() {
-            self.vacate(place.level, place.slot);
+            self.vacate(place.level(), place.slot());
         }
     }
 
-    /// Takes out the next owner that is due, and moves the wheel to its moment, no later than
-    /// `until`. On the way it puts back those whose deadline is later than their entry, and drops
-    /// those that have none. Takes at most `budget` entries out, and counts them off.
+    /// Takes out owners who are due next, and moves the wheel to their moment, no later than
+    /// `until`, which is returned. On the way it puts back those whose deadline is later than their
+    /// entry, and drops those that have none. Takes at most `budget` entries out, and counts them
+    /// off.
     ///
     /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
     pub(crate) fn pop(
@@ -225,70 +279,119 @@ impl Wheel {
         until: Timestamp,
         budget: &mut u64,
         owners: &mut impl Owners,
-    ) -> Option<(Owner, Timestamp)> {
+        due: &mut Vec<Owner>,
+    ) -> Option<Timestamp> {
+        due.clear();
         while *budget > 0 {
             let level = match self.emptying {
                 Some(level) => level,
                 None => self.reach_next(until)?,
             };
-            let slot = digit(self.now, u32::from(level));
-            let mut entries = core::mem::take(&mut self.levels[usize::from(level)].slots[slot]);
-            let due = self.put_back(&mut entries, budget, owners);
-            let is_empty = entries.is_empty();
-            self.levels[usize::from(level)].slots[slot] = entries;
-            if is_empty {
-                self.vacate(level, slot as u8);
+            let slot = digit(self.now, level);
+            let mut entries = core::mem::take(&mut self.levels[level as usize].slots[slot]);
+            while *budget > 0 && !entries.is_empty() && due.is_empty() {
+                self.take_window(&mut entries, budget, owners, due);
             }
-            if due.is_some() {
-                return due;
+            let is_empty = entries.is_empty();
+            self.levels[level as usize].slots[slot] = entries;
+            if is_empty {
+                self.vacate(level, slot);
+            }
+            if !due.is_empty() {
+                return Some(self.now());
             }
         }
         None
     }
 
-    /// Takes entries out of the slot that begins at `now`, latest first, until one is due, and puts
-    /// those back whose deadline is later.
-    #[inline]
-    fn put_back(
+    /// Takes the last entries out of the slot that begins at `now`, puts those back whose deadline
+    /// is later, and adds those to `due` who are.
+    fn take_window(
         &mut self,
         entries: &mut Vec<Entry>,
         budget: &mut u64,
         owners: &mut impl Owners,
-    ) -> Option<(Owner, Timestamp)> {
-        while *budget > 0 {
-            if self.called_for == 0 {
-                self.call_for(entries, *budget, owners);
-            }
-            let Some(entry) = entries.pop() else { break };
-            self.called_for = self.called_for.saturating_sub(1);
-            *budget -= 1;
-            let owner = entry.owner();
-            match owners.deadline(owner, self.now()).map(Timestamp::as_millis) {
+        due: &mut Vec<Owner>,
+    ) {
+        let now = self.now();
+        let count = entries.len().min(WINDOW).min(usize::try_from(*budget).unwrap_or(WINDOW));
+        *budget -= count as u64;
+        let coming = entries.len() - count;
+        // Each loop is of few instructions, so that the processor waits for many at once.
+        let mut deadlines = core::mem::take(&mut self.deadlines);
+        deadlines.clear();
+        let foresee = owners.foresight(now);
+        let foreseen = entries[coming..].iter().map(|entry| foresee(entry.owner()));
+        deadlines.extend(foreseen.map(|deadline| deadline.map_or(0, Timestamp::as_millis)));
+        drop(foresee);
+        let rest = self.put_back(&mut entries[coming..], &mut deadlines);
+        for (&entry, &foreseen) in entries[coming..].iter().zip(&deadlines[..rest]) {
+            // Nobody is due at 0 but by asking.
+            let deadline = match foreseen {
+                0 => owners.deadline(entry.owner(), now).map(Timestamp::as_millis),
+                _ => Some(foreseen),
+            };
+            match deadline {
                 Some(deadline) if deadline > self.now => {
                     self.insert(entry, deadline);
                 }
-                due => {
+                deadline => {
                     self.set_place(entry, Place::NONE);
-                    if due.is_some() {
-                        return Some((owner, Timestamp::from_millis(self.now)));
-                    }
+                    due.extend(deadline.map(|_| entry.owner()));
                 }
             }
         }
-        None
+        self.deadlines = deadlines;
+        entries.truncate(coming);
     }
 
-    /// Reads something of what the deadlines of the last entries will need, and of their places.
-    #[inline]
-    fn call_for(&mut self, entries: &[Entry], budget: u64, owners: &impl Owners) {
-        let count = COMING_MAX.min(budget) as usize;
-        let coming = &entries[entries.len().saturating_sub(count)..];
-        self.called_for = coming.len();
-        // In a loop of few instructions the processor waits for many of them at once.
-        let read = coming.iter().fold(0, |read, &entry| {
-            read ^ owners.call_for(entry.owner()) ^ u64::from(self.place(entry).at)
-        });
-        core::hint::black_box(read);
+    /// Puts those back whose deadline is later than `now`; returns how many are not, which are then
+    /// the first.
+    fn put_back(&mut self, entries: &mut [Entry], deadlines: &mut [u64]) -> usize {
+        let (mut rest, mut at) = (0, 0);
+        while at < entries.len() {
+            let (entry, deadline) = (entries[at], deadlines[at]);
+            if deadline > self.now {
+                self.insert(entry, deadline);
+                // Most have deadlines on the same level.
+                at += self.put_back_run(
+                    self.level_of(deadline),
+                    &entries[at + 1..],
+                    &deadlines[at + 1..],
+                );
+            } else {
+                (entries[rest], deadlines[rest]) = (entry, deadline);
+                rest += 1;
+            }
+            at += 1;
+        }
+        rest
+    }
+
+    /// Puts entries back as long as their deadlines are on a level, after `now`, and there is room
+    /// for them, and returns how many.
+    ///
+    /// This waits for its stores: so there are three of them, and few instructions between.
+    #[inline(never)]
+    fn put_back_run(&mut self, level: u32, entries: &[Entry], deadlines: &[u64]) -> usize {
+        let before = level.checked_sub(1).map_or(self.now, |below| self.last_on(below));
+        let last = self.last_on(level);
+        let Some(Level { slots, .. }) = self.levels.get_mut(level as usize) else { return 0 };
+        let mut count = 0;
+        for (&entry, &deadline) in entries.iter().zip(deadlines) {
+            let slot = digit(deadline, level);
+            let entries = &mut slots[slot];
+            let (family, owner) = entry.parts();
+            let Some(place) = self.places[family].get_mut(owner) else { break };
+            if deadline <= before || deadline > last || !has_room(entries) {
+                break;
+            }
+            let at = entries.len();
+            entries.push(entry);
+            *place = Place::new(level, slot, at);
+            count += 1;
+        }
+        count
     }
 
     /// Returns up to when all has been popped that was due before.
@@ -300,7 +403,7 @@ impl Wheel {
     /// Reads something of the place of an owner's entry.
     #[inline]
     pub(crate) fn call_for_place(&self, owner: Owner) -> u32 {
-        self.place(Entry::from(owner)).at
+        self.place(Entry::from(owner)).0
     }
 
     /// Moves the wheel on to `until`, to which everything has been popped.
@@ -324,32 +427,31 @@ impl Wheel {
     /// Returns whether the owner has no entry, or one that may be popped later than `deadline`.
     pub(crate) fn pops_after(&self, owner: Owner, deadline: Timestamp) -> bool {
         let place = self.place(Entry::from(owner));
-        place == Place::NONE || self.start(place.level, place.slot) > deadline.as_millis()
+        place == Place::NONE || self.start(place.level(), place.slot()) > deadline.as_millis()
     }
 
     /// Moves the wheel to the slot that comes next, if it begins at or before `until`, and returns
     /// its level.
-    fn reach_next(&mut self, until: Timestamp) -> Option<u8> {
+    fn reach_next(&mut self, until: Timestamp) -> Option<u32> {
         let (level, start) = self.first()?;
         if start > until.as_millis() {
             return None;
         }
         self.now = start;
         self.emptying = Some(level);
-        self.called_for = 0;
         Some(level)
     }
 
     /// Returns the level of the slot that begins first, and when that is: not before `now`.
-    fn first(&self) -> Option<(u8, u64)> {
-        let mut first: Option<(u8, u64)> = None;
+    fn first(&self) -> Option<(u32, u64)> {
+        let mut first: Option<(u32, u64)> = None;
         let mut busy = self.busy;
         while busy != 0 {
-            let level = busy.trailing_zeros() as u8;
+            let level = busy.trailing_zeros();
             busy &= busy - 1;
-            let from = digit(self.now, u32::from(level));
-            let slot = self.levels[usize::from(level)].first(from)?;
-            let start = self.start(level, slot as u8).max(self.now);
+            let from = digit(self.now, level);
+            let slot = self.levels[level as usize].first(from)?;
+            let start = self.start(level, slot).max(self.now);
             if first.is_none_or(|(_, known)| start < known) {
                 first = Some((level, start));
             }
@@ -359,29 +461,29 @@ impl Wheel {
 
     /// Returns when a slot begins, or began if it is that of `now`.
     #[inline]
-    fn start(&self, level: u8, slot: u8) -> u64 {
-        let shift = u32::from(level) * DIGIT_BITS;
+    fn start(&self, level: u32, slot: usize) -> u64 {
+        let shift = level * DIGIT_BITS;
         let base = self.now >> shift;
-        let ahead = slot.wrapping_sub(base as u8);
+        let ahead = (slot as u8).wrapping_sub(base as u8);
         (base + u64::from(ahead)) << shift
     }
 
     /// Notes that a slot has run empty.
-    fn vacate(&mut self, level: u8, slot: u8) {
-        let Level { occupied, slots } = &mut self.levels[usize::from(level)];
-        occupied[usize::from(slot) / 64] &= !(1 << (slot % 64));
+    fn vacate(&mut self, level: u32, slot: usize) {
+        let Level { occupied, slots } = &mut self.levels[level as usize];
+        occupied[slot / 64] &= !(1 << (slot % 64));
         if occupied.iter().all(|&word| word == 0) {
             self.busy &= !(1 << level);
         }
         // A burst that has passed gives its memory back.
-        let entries = &mut slots[usize::from(slot)];
+        let entries = &mut slots[slot];
         if entries.capacity() > ROOM_KEPT {
             let entries = core::mem::take(entries);
             if entries.capacity() <= SPARE_LEN_MAX && self.spare.len() < SPARE_MAX {
                 self.spare.push(entries);
             }
         }
-        if self.emptying == Some(level) && usize::from(slot) == digit(self.now, u32::from(level)) {
+        if self.emptying == Some(level) && slot == digit(self.now, level) {
             self.emptying = None;
         }
     }
@@ -416,7 +518,7 @@ impl Wheel {
                 return Err("timer 3: a bit does not tell whether the level is empty");
             }
             let current = digit(self.now, level as u32);
-            let begins_now = self.start(level as u8, current as u8) == self.now;
+            let begins_now = self.start(level as u32, current) == self.now;
             for (slot, list) in slots.iter().enumerate() {
                 entries += list.len();
                 if !list.is_empty() && slot == current && level > 0 && !begins_now {
@@ -426,7 +528,7 @@ impl Wheel {
                     return Err("timer 3: a bit does not tell whether the slot is empty");
                 }
                 for (at, entry) in list.iter().enumerate() {
-                    let place = Place { level: level as u8, slot: slot as u8, at: at as u32 };
+                    let place = Place::new(level as u32, slot, at);
                     if self.place(*entry) != place {
                         return Err("timer 2: the place of an owner does not name its entry");
                     }
@@ -439,6 +541,12 @@ impl Wheel {
         }
         Ok(())
     }
+}
+
+/// Returns whether a slot that has entries has room for another.
+#[inline]
+fn has_room(entries: &Vec<Entry>) -> bool {
+    !entries.is_empty() && entries.len() < entries.capacity()
 }
 
 fn digit(millis: u64, level: u32) -> usize {

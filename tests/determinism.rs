@@ -469,12 +469,12 @@ struct Pinned {
 const SHORT_JOURNAL: Pinned = Pinned {
     inputs: 1_000,
     lines: "6c7d582fb46809263945b18dcd1a709498f5766761b5ea0de8a10e2972995533",
-    ids: "30d123dc5734fb719efb696a370eb1713cac5e9ef8f581dc7856fdd8a74ee419",
+    ids: "b6acf2d3202a751676a1322ead5abab212dd7eab7f919466da20257ae7c7ea4d",
 };
 const LONG_JOURNAL: Pinned = Pinned {
     inputs: 12_000,
     lines: "99d451243cebca299be32b7e50aeb6266211785703139a1ad26bb28d02413159",
-    ids: "8a5e5e4cb4ba145fa551ee72aa69cf055915a62a57a69b6dd1cffa763103433e",
+    ids: "987d18be81b3326468b07fb027a005754d5e2056f1f0becd73dea510894aea74",
 };
 
 /// TI-7: 10,000 inputs give the same outputs and answers in every build, by every hasher, and by

@@ -229,9 +229,9 @@ fn an_edge_of_a_crowd_is_small() {
 /// C3: a user with one session and no relations, tables full and tables just doubled.
 #[test]
 fn a_user_is_small() {
-    const FULL_BYTES_MAX: f64 = 120.0;
-    const DOUBLED_BYTES_MAX: f64 = 229.0;
-    const PEAK_BYTES_MAX: f64 = 240.0;
+    const FULL_BYTES_MAX: f64 = 115.0;
+    const DOUBLED_BYTES_MAX: f64 = 219.0;
+    const PEAK_BYTES_MAX: f64 = 228.0;
     for (users, bound) in [(1 << 16, FULL_BYTES_MAX), ((1 << 16) + 1, DOUBLED_BYTES_MAX)] {
         let mut world = World::empty(users);
         let before = held();
@@ -250,7 +250,7 @@ fn a_user_is_small() {
 /// serve the next as many users without growing.
 #[test]
 fn what_has_ended_is_given_back_or_used_again() {
-    const EMPTY_BYTES_MAX: f64 = 170.0;
+    const EMPTY_BYTES_MAX: f64 = 150.0;
     let users = 1 << 14;
     let mut world = World::empty(2 * users);
     let before = held();

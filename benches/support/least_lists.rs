@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 
 use super::floors::Edges;
 
-/// Ids are kept as `K`: a number, or a text of up to 16 bytes in one.
+/// Ids are kept as `K`: a number, or a text of 8 to 16 bytes in one.
 pub struct LeastLists<K> {
     table: HashTable<u32>,
     ids: Vec<K>,
@@ -30,11 +30,17 @@ const NOBODY: u32 = u32::MAX;
 /// Stands where one who is named was, and was found in the list.
 const KNOWN: u32 = u32::MAX - 1;
 
-/// A text of up to 16 bytes as a number.
+/// A text of 8 to 16 bytes as a number, read as two words: what is written byte by byte and read as
+/// a whole would wait until it has left the processor's queue of stores.
+#[inline]
 pub fn packed(text: &str) -> u128 {
-    let mut bytes = [0; 16];
-    bytes[..text.len()].copy_from_slice(text.as_bytes());
-    u128::from_le_bytes(bytes)
+    let bytes = text.as_bytes();
+    let word = |bytes: Option<&[u8; 8]>| {
+        u64::from_le_bytes(*bytes.expect("the text has at least 8 bytes"))
+    };
+    let (start, end) = (word(bytes.first_chunk()), word(bytes.last_chunk()));
+    let beyond = 16_usize.checked_sub(bytes.len()).expect("the text has at most 16 bytes");
+    u128::from(start) | u128::from(end.checked_shr(8 * beyond as u32).unwrap_or(0)) << 64
 }
 
 impl<K: Hash + Eq> LeastLists<K> {

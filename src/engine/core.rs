@@ -23,7 +23,7 @@ use crate::devices::{Device, Devices};
 use crate::id::{DeviceSlot, SessionId, UserSlot};
 use crate::outbox::Outbox;
 use crate::output::CloseReason;
-use crate::platform::Platform;
+use crate::platform::Family;
 use crate::reach::Reach;
 use crate::relations::{Kinds, Relations};
 use crate::sessions::{LOOK_AGAIN_MS, Sessions};
@@ -42,6 +42,8 @@ pub(super) struct Core {
     /// Which edges count under this configuration (NO-4).
     pub(super) kinds: Kinds,
     pub(super) rates: RateHistory,
+    /// The timeouts of families of sessions that have no other deadlines. They never change.
+    pub(super) usual_timeouts: [u32; Family::NUMBERS],
     /// The latest stamp (TI-2).
     pub(super) latest: Timestamp,
     pub(super) clock_regressions: u64,
@@ -54,6 +56,8 @@ pub(super) struct Core {
     /// What is due at the moment of the wheel.
     pub(super) due: Batch,
     pub(super) due_at: Timestamp,
+    /// A buffer for who is due, before it is ranked.
+    pub(super) collected: Vec<Owner>,
     pub(super) users: Users,
     /// How many users the sweep of changed rates has reached.
     pub(super) swept: usize,
@@ -75,6 +79,7 @@ impl Core {
         Self {
             kinds: Kinds::new(config.has_subscriptions(), config.friend_switch()),
             rates: RateHistory::new(config.rates()),
+            usual_timeouts: usual_timeouts(&config),
             config,
             latest: Timestamp::ZERO,
             clock_regressions: 0,
@@ -83,6 +88,7 @@ impl Core {
             wheel: Wheel::default(),
             due: Batch::default(),
             due_at: Timestamp::ZERO,
+            collected: Vec::new(),
             users: Users::default(),
             swept: 0,
             devices: Devices::default(),
@@ -464,14 +470,27 @@ pub(super) fn session_deadline(
     now: Timestamp,
 ) -> Option<(Timestamp, CloseReason)> {
     let slot = session.slot();
-    let platform = sessions.platform(slot);
-    let timeout = config.timeout(Timeout::of_session(platform));
+    let family = sessions.family(slot);
+    let timeout = config.timeout(Timeout::of_session(family));
     let timed_out = sessions.heard(slot, now).checked_add(timeout);
     let timed_out = timed_out.map(|at| (at, CloseReason::TimedOut));
-    if platform != Platform::MiniProgram {
+    if family != Family::MiniProgram {
         return timed_out;
     }
     earlier_deadline(config, sessions, devices, session, timed_out)
+}
+
+/// Returns the timeout of the sessions of each family, of those whose deadline depends on nothing
+/// else; 0 of others.
+fn usual_timeouts(config: &Config) -> [u32; Family::NUMBERS] {
+    let mut timeouts = [0; Family::NUMBERS];
+    for family in Family::ALL {
+        let timeout = config.timeout(Timeout::of_session(family));
+        if family != Family::MiniProgram && timeout <= LOOK_AGAIN_MS {
+            timeouts[family as usize] = timeout as u32;
+        }
+    }
+    timeouts
 }
 
 /// Returns when a mini program's session ends, by its absence or by its silence.
@@ -497,7 +516,7 @@ fn earlier_deadline(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DeviceId, Engine, LoginKind, Policy};
+    use crate::{DeviceId, Engine, LoginKind, Platform, Policy};
 
     /// A session in the slot of another's number is still its own user's.
     #[test]

@@ -289,7 +289,7 @@ impl Core {
         };
         let head = self.users.devices_mut(user);
         let device = self.devices.append(head, user, platform, device);
-        let session = self.sessions.open(now, user, device, platform);
+        let session = self.sessions.open(now, user, device, platform.family());
         self.reach.add(user, session);
         self.arm_session(session);
         self.register(user);

@@ -1,13 +1,11 @@
 //! The passing of time: which timers are due, in which order, and what they do (TI-3 to TI-6).
 
-use smallvec::SmallVec;
-
 use crate::config::{Config, Timeout};
 use crate::devices::Devices;
 use crate::engine::core::{Core, session_deadline};
 use crate::id::{DeviceSlot, UserSlot};
 use crate::output::{Action, CloseReason, Reason};
-use crate::platform::Platform;
+use crate::platform::Family;
 use crate::sessions::{LOOK_AGAIN_MS, Sessions};
 use crate::time::Timestamp;
 use crate::timer::{Owner, Owners};
@@ -25,6 +23,7 @@ const COMING_MAX: usize = 16;
 /// What deadlines depend on.
 struct Deadlines<'a> {
     config: &'a Config,
+    usual_timeouts: [u32; Family::NUMBERS],
     sessions: &'a mut Sessions,
     devices: &'a Devices,
     users: &'a Users,
@@ -37,7 +36,7 @@ impl Owners for Deadlines<'_> {
             Owner::Session(slot) => {
                 let session = self.sessions.in_slot(slot)?;
                 let Self { config, sessions, devices, .. } = self;
-                let timeout = config.timeout(Timeout::of_session(sessions.platform(slot)));
+                let timeout = config.timeout(Timeout::of_session(sessions.family(slot)));
                 let mut again = None;
                 if timeout > LOOK_AGAIN_MS {
                     again = sessions.look_again(slot, now);
@@ -50,10 +49,11 @@ impl Owners for Deadlines<'_> {
     }
 
     #[inline]
-    fn call_for(&self, owner: Owner) -> u64 {
-        match owner {
-            Owner::Session(slot) => self.sessions.call_for(slot),
-            Owner::User(_) => 0,
+    fn foresight(&self, now: Timestamp) -> impl Fn(Owner) -> Option<Timestamp> {
+        let foresee = self.sessions.foresight(now, self.usual_timeouts);
+        move |owner| match owner {
+            Owner::Session(slot) => foresee(slot),
+            Owner::User(_) => None,
         }
     }
 }
@@ -108,24 +108,18 @@ impl Core {
     #[cold]
     fn run_timers(&mut self, work_max: u64) {
         let mut budget = work_max;
-        // Who is due, and waits for his rank; and how many who fire have been called for.
-        let (mut collected, mut called_for) = (SmallVec::new(), 0);
+        // How many who fire have been called for.
+        let mut called_for = 0;
+        let mut collected = core::mem::take(&mut self.collected);
         while budget > 0 {
             // All that is due at one moment is collected before any of it fires.
-            let is_begun = self.due.len() + collected.len() > 0;
-            let until = if is_begun { self.due_at } else { self.latest };
-            let Self { wheel, config, sessions, devices, users, .. } = self;
-            let mut deadlines = Deadlines { config, sessions, devices, users };
-            let popped = wheel.pop(until, &mut budget, &mut deadlines);
-            if let Some((owner, at)) = popped {
+            let until = if self.due.len() > 0 { self.due_at } else { self.latest };
+            let Self { wheel, config, usual_timeouts, sessions, devices, users, .. } = self;
+            let mut deadlines =
+                Deadlines { config, usual_timeouts: *usual_timeouts, sessions, devices, users };
+            if let Some(at) = wheel.pop(until, &mut budget, &mut deadlines, &mut collected) {
                 self.due_at = at;
-                collected.push(owner);
-                if collected.len() < COMING_MAX {
-                    continue;
-                }
-            }
-            self.add_due(&mut collected);
-            if popped.is_some() {
+                self.add_due(&collected);
                 called_for = 0;
                 continue;
             }
@@ -151,7 +145,7 @@ impl Core {
                 }
             }
         }
-        self.add_due(&mut collected);
+        self.collected = collected;
         let next = self.next_pop();
         self.due_from = next.unwrap_or(Timestamp::MAX);
         self.note_quiet();
@@ -162,11 +156,11 @@ impl Core {
     }
 
     /// Adds owners to those who are due at this moment.
-    fn add_due(&mut self, collected: &mut SmallVec<[Owner; COMING_MAX]>) {
+    fn add_due(&mut self, collected: &[Owner]) {
         if collected.len() > 1 {
             self.call_for_devices(collected.iter().copied());
         }
-        for owner in collected.drain(..) {
+        for &owner in collected {
             self.due.push(self.rank(owner, self.due_at), owner);
         }
     }
@@ -240,10 +234,9 @@ impl Core {
             Owner::Session(slot) => {
                 let Some(session) = self.sessions.in_slot(slot) else { return 0 };
                 let Some((_, why)) = self.session_deadline(session) else { return 0 };
-                let is_native =
-                    !matches!(self.sessions.platform(slot), Platform::Web | Platform::MiniProgram);
+                let family = self.sessions.family(slot);
                 let reason = match why {
-                    CloseReason::TimedOut if is_native => Reason::TimeOut,
+                    CloseReason::TimedOut if family == Family::Native => Reason::TimeOut,
                     _ => Reason::LinkClose,
                 };
                 let user = self.sessions.user(slot);

@@ -239,34 +239,38 @@ impl Timers {
             // Once the moment is reached, those after it are left where they are.
             let until = if self.now == at { at } else { until };
             let taken = self.taken;
-            let Some((owner, popped)) = self.pop(until, pass) else {
+            let Some((owners, popped)) = self.pop(until, pass) else {
                 assert_eq!(self.taken - taken, pass.budget, "nothing but the budget stops a call");
                 continue;
             };
-            assert_eq!((popped, self.due.get(&owner)), (at, Some(&at)), "{owner:?} is due");
             self.now = at;
-            self.unset(owner);
-            assert!(self.wheel.pops_after(owner, Timestamp::MAX), "{owner:?} has no entry");
-            let rank = rank(owner, pass.order);
-            self.batch.push(rank, owner);
-            let place = self.ranked.partition_point(|&(other, _)| other < rank);
-            self.ranked.insert(place, (rank, owner));
+            for owner in owners {
+                assert_eq!((popped, self.due.get(&owner)), (at, Some(&at)), "{owner:?} is due");
+                self.unset(owner);
+                assert!(self.wheel.pops_after(owner, Timestamp::MAX), "{owner:?} has no entry");
+                let rank = rank(owner, pass.order);
+                self.batch.push(rank, owner);
+                let place = self.ranked.partition_point(|&(other, _)| other < rank);
+                self.ranked.insert(place, (rank, owner));
+            }
         }
         assert_eq!(self.batch.check_invariants(), Ok(()));
     }
 
     /// Calls once, with a budget.
-    fn pop(&mut self, until: u64, pass: &Pass) -> Option<(Owner, u64)> {
-        let mut left = pass.budget;
+    fn pop(&mut self, until: u64, pass: &Pass) -> Option<(Vec<Owner>, u64)> {
+        let (mut left, mut due) = (pass.budget, Vec::new());
         let is_early = self.wheel.next().is_none_or(|next| next > stamp(until));
-        let popped = self.wheel.pop(stamp(until), &mut left, &mut Deadlines(&self.due));
+        let mut deadlines = Deadlines(&self.due);
+        let popped = self.wheel.pop(stamp(until), &mut left, &mut deadlines, &mut due);
+        assert_eq!(popped.is_none(), due.is_empty(), "a moment is told if somebody is due at it");
         assert!(!is_early || left == pass.budget, "a call too early finds nothing to do");
         if popped.is_none() && left > 0 {
             assert!(self.wheel.next().is_none_or(|next| next > stamp(until)), "all is popped");
         }
         self.taken += pass.budget - left;
         assert!(self.taken <= TAKEN_MAX * self.count, "{} taken, {} set", self.taken, self.count);
-        popped.map(|(owner, at)| (owner, at.as_millis()))
+        popped.map(|at| (due, at.as_millis()))
     }
 }
 
@@ -277,8 +281,12 @@ impl Owners for Deadlines<'_> {
         self.0.get(&owner).map(|&at| stamp(at))
     }
 
-    fn call_for(&self, _: Owner) -> u64 {
-        0
+    /// Some are foreseen, and some are not.
+    fn foresight(&self, _: Timestamp) -> impl Fn(Owner) -> Option<Timestamp> {
+        |owner| match owner {
+            Owner::Session(slot) if slot % 8 > 0 => self.0.get(&owner).map(|&at| stamp(at)),
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::seeds;
+use alloc::vec;
 
 /// As if every owner that is popped were due: the tests put back the others themselves.
 struct Due;
@@ -9,13 +10,16 @@ impl Owners for Due {
         Some(Timestamp::ZERO)
     }
 
-    fn call_for(&self, _: Owner) -> u64 {
-        0
+    fn foresight(&self, _: Timestamp) -> impl Fn(Owner) -> Option<Timestamp> {
+        |_| None
     }
 }
 
-fn budget() -> u64 {
-    u64::MAX
+/// Returns who is popped, and when.
+fn pop(wheel: &mut Wheel, until: Timestamp, budget: u64) -> (Vec<Owner>, Option<Timestamp>) {
+    let (mut left, mut due) = (budget, Vec::new());
+    let at = wheel.pop(until, &mut left, &mut Due, &mut due);
+    (due, at)
 }
 
 /// TI-3, TI-5, TI-6: whatever moves, everybody is popped at his deadline, and fired by rank.
@@ -36,10 +40,11 @@ fn the_end_of_time_is_a_deadline() {
     let mut wheel = Wheel::default();
     wheel.arm(Owner::Session(0), Timestamp::MAX);
     let mut popped = None;
-    while let Some((owner, now)) = wheel.pop(Timestamp::MAX, &mut budget(), &mut Due) {
+    while let (owners, Some(now)) = pop(&mut wheel, Timestamp::MAX, u64::MAX) {
+        assert_eq!(owners, [Owner::Session(0)]);
         popped = Some(now);
         if now < Timestamp::MAX {
-            wheel.arm(owner, Timestamp::MAX);
+            wheel.arm(owners[0], Timestamp::MAX);
         }
     }
     assert_eq!(popped, Some(Timestamp::MAX));
@@ -79,12 +84,10 @@ fn a_budget_beyond_32_bits_is_a_budget() {
     for slot in 0..6 {
         wheel.arm(Owner::Session(slot), Timestamp::from_millis(1_000));
     }
-    let mut left = (1 << 32) + 5;
-    for _ in 0..6 {
-        assert!(wheel.pop(Timestamp::from_millis(1_000), &mut left, &mut Due).is_some());
-    }
-    assert_eq!(wheel.pop(Timestamp::from_millis(1_000), &mut left, &mut Due), None);
-    assert_eq!(left, (1 << 32) - 1);
+    let (mut left, mut due) = ((1 << 32) + 5, Vec::new());
+    let until = Timestamp::from_millis(1_000);
+    while wheel.pop(until, &mut left, &mut Due, &mut due).is_some() {}
+    assert_eq!((left, wheel.next()), ((1 << 32) - 1, None));
 }
 
 /// BI-2: of the room of a burst that has passed little is kept, for the next one.
@@ -92,9 +95,7 @@ fn a_budget_beyond_32_bits_is_a_budget() {
 fn a_burst_leaves_little_room_behind() {
     let mut wheel = Wheel::default();
     let at = Timestamp::from_millis;
-    let all = |wheel: &mut Wheel, until| {
-        while wheel.pop(until, &mut budget(), &mut Due).is_some() {}
-    };
+    let all = |wheel: &mut Wheel, until| while pop(wheel, until, u64::MAX).1.is_some() {};
     // A slot's own room, if it is little.
     (0..ROOM_KEPT as u32).for_each(|slot| {
         wheel.arm(Owner::Session(slot), at(90));
@@ -130,11 +131,46 @@ fn a_slot_may_run_empty_while_another_is_emptied() {
     for (slot, deadline) in [(0, 10), (1, 10), (2, 20)] {
         wheel.arm(Owner::Session(slot), at(deadline));
     }
-    let pop = |wheel: &mut Wheel| wheel.pop(at(20), &mut 1, &mut Due);
-    assert_eq!(pop(&mut wheel), Some((Owner::Session(1), at(10))));
+    let pop = |wheel: &mut Wheel| pop(wheel, at(20), 1);
+    let popped = |slot, moment| (vec![Owner::Session(slot)], Some(at(moment)));
+    assert_eq!(pop(&mut wheel), popped(1, 10));
     wheel.arm(Owner::Session(2), at(15));
     assert_eq!((wheel.check_invariants(), wheel.next()), (Ok(()), Some(at(10))));
-    assert_eq!(pop(&mut wheel), Some((Owner::Session(0), at(10))));
-    assert_eq!(pop(&mut wheel), Some((Owner::Session(2), at(15))));
-    assert_eq!((pop(&mut wheel), wheel.next()), (None, None));
+    assert_eq!(pop(&mut wheel), popped(0, 10));
+    assert_eq!(pop(&mut wheel), popped(2, 15));
+    assert_eq!((pop(&mut wheel), wheel.next()), ((vec![], None), None));
+}
+
+/// However large a slot is, the entry that its place names is found; the last takes its place.
+#[test]
+fn an_entry_is_found_in_a_large_slot() {
+    let at = Timestamp::from_millis;
+    let mut wheel = Wheel::default();
+    let count = 10 * GROUP as u32;
+    (0..count).for_each(|slot| {
+        wheel.arm(Owner::Session(slot), at(200));
+    });
+    for (nth, slot) in (0..count).step_by(7).enumerate() {
+        wheel.arm(Owner::Session(slot), at(1 + nth as u64));
+        assert_eq!(wheel.check_invariants(), Ok(()));
+    }
+    for (nth, slot) in (0..count).step_by(7).enumerate() {
+        let popped = (vec![Owner::Session(slot)], Some(at(1 + nth as u64)));
+        assert_eq!(pop(&mut wheel, at(100), u64::MAX), popped);
+    }
+    let mut left: Vec<_> = pop(&mut wheel, at(200), u64::MAX).0;
+    left.sort_unstable();
+    assert!(left.into_iter().eq((0..count).filter(|slot| slot % 7 > 0).map(Owner::Session)));
+}
+
+/// A place beyond all that can be told is searched for to the end, and is never none.
+#[test]
+fn places_are_of_32_bits() {
+    for (level, slot, at) in [(0, 0, 0), (7, 255, 15), (3, 17, 16), (7, 255, 1 << 31)] {
+        let place = Place::new(level, slot, at);
+        assert_ne!(place, Place::NONE);
+        assert_eq!((place.level(), place.slot()), (level, slot));
+        assert_eq!(place.from(), (at / GROUP).min(Place::GROUP_MAX) * GROUP);
+    }
+    const { assert!(Place::GROUP_MAX * GROUP > 30_000_000) }
 }
