@@ -366,30 +366,52 @@ impl Vector {
 }
 
 /// Finds the entry of a slot: windows are searched whole, without an exit in between, so that they
-/// are compared many at an instruction.
+/// are compared many at an instruction; in a long list first for whether it is there, which takes
+/// half of what it takes to tell where.
 #[inline]
 pub(crate) fn find(entries: &[u32], slot: u32) -> Option<usize> {
-    const WINDOW: usize = 32;
-    let find_in = |start: usize, window: &[u32; WINDOW]| {
-        let mut place = 0;
-        for (at, entry) in window.iter().enumerate() {
-            place |= if entry & SLOT == slot { at as u32 + 1 } else { 0 };
-        }
-        (place != 0).then(|| start + place as usize - 1)
-    };
+    const LONG: usize = 4 * WINDOW;
     let (mut start, mut rest) = (0, entries);
-    while let Some((window, others)) = rest.split_first_chunk() {
-        if let Some(at) = find_in(start, window) {
-            return Some(at);
+    while let Some((windows, others)) = rest.split_first_chunk::<{ 2 * WINDOW }>() {
+        if rest.len() < LONG {
+            break;
+        }
+        if has(windows, slot) {
+            return find_in(windows, slot).map(|at| start + at);
+        }
+        (start, rest) = (start + 2 * WINDOW, others);
+    }
+    while let Some((window, others)) = rest.split_first_chunk::<WINDOW>() {
+        if let Some(at) = find_in(window, slot) {
+            return Some(start + at);
         }
         (start, rest) = (start + WINDOW, others);
     }
-    match entries.last_chunk() {
+    match entries.last_chunk::<WINDOW>() {
         // Some of it for the second time.
-        Some(window) if !rest.is_empty() => find_in(entries.len() - WINDOW, window),
+        Some(window) if !rest.is_empty() => {
+            find_in(window, slot).map(|at| entries.len() - WINDOW + at)
+        }
         Some(_) => None,
         None => entries.iter().position(|entry| entry & SLOT == slot),
     }
+}
+
+/// How many entries are compared without an exit in between.
+const WINDOW: usize = 32;
+
+#[inline]
+fn has<const LEN: usize>(entries: &[u32; LEN], slot: u32) -> bool {
+    entries.iter().fold(false, |has_it, entry| has_it | (entry & SLOT == slot))
+}
+
+#[inline(never)]
+fn find_in<const LEN: usize>(entries: &[u32; LEN], slot: u32) -> Option<usize> {
+    let mut place = 0;
+    for (at, entry) in entries.iter().enumerate() {
+        place |= if entry & SLOT == slot { at as u32 + 1 } else { 0 };
+    }
+    (place as usize).checked_sub(1)
 }
 
 /// Spreads a slot over all bits (the end of MurmurHash3's finisher, as a slot has no upper bits to

@@ -40,6 +40,9 @@ const EITHER: u32 = SUBSCRIPTION | FRIEND;
 
 /// How many entries of a list are called for: no more than are ever scanned.
 const CALLED_FOR_MAX: usize = 256;
+/// The lists of how many targets are called for before they are scanned: more would not stay in the
+/// nearest cache until then.
+const AT_ONCE: usize = 32;
 
 /// The cells of how many watchers are called for: of more the fan-out waits for all at once.
 const FIRST: usize = 16;
@@ -422,9 +425,9 @@ impl Relations {
                 }
             }
         } else {
-            self.call_for(targets);
-            for &target in targets {
-                self.unlink(watcher, target);
+            for targets in targets.chunks(AT_ONCE) {
+                self.call_for(targets);
+                targets.iter().for_each(|&target| self.unlink(watcher, target));
             }
         }
     }
@@ -457,13 +460,20 @@ impl Relations {
     /// last, so that all of that is on its way to the caches while the first is worked on.
     fn call_for_ends(&self, targets: &[UserSlot]) {
         // In loops of few instructions, or the processor has not room for many targets at a time.
+        self.call_for_heads(targets);
+        let mut read = 0;
+        for &target in targets {
+            read |= self.watchers(target).last().copied().unwrap_or(0);
+        }
+        core::hint::black_box(read);
+    }
+
+    /// Reads where the targets' lists of watchers are.
+    #[inline]
+    fn call_for_heads(&self, targets: &[UserSlot]) {
         let mut read = 0;
         for &target in targets {
             read |= u32::from(self.ends[target.index()].watchers.is_empty());
-        }
-        core::hint::black_box(read);
-        for &target in targets {
-            read |= self.watchers(target).last().copied().unwrap_or(0);
         }
         core::hint::black_box(read);
     }
@@ -479,8 +489,12 @@ impl Relations {
     /// Reads one thing of each line of the targets' lists of watchers, for the same reason.
     fn call_for(&self, targets: &[UserSlot]) {
         const LINE: usize = 16;
-        self.call_for_ends(targets);
+        self.call_for_heads(targets);
         let mut read = 0;
+        for &target in targets {
+            read |= self.watchers(target).len() as u32;
+        }
+        core::hint::black_box(read);
         for &target in targets {
             let watchers = self.watchers(target);
             for entry in watchers.iter().take(CALLED_FOR_MAX).step_by(LINE) {
