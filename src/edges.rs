@@ -365,12 +365,16 @@ impl Vector {
     }
 }
 
+/// How many entries are compared without an exit in between.
+const WINDOW: usize = 32;
+/// From how many entries on twice as many are looked over first: with fewer it takes longer.
+const LONG: usize = 4 * WINDOW;
+
 /// Finds the entry of a slot: windows are searched whole, without an exit in between, so that they
 /// are compared many at an instruction; in a long list first for whether it is there, which takes
 /// half of what it takes to tell where.
 #[inline]
 pub(crate) fn find(entries: &[u32], slot: u32) -> Option<usize> {
-    const LONG: usize = 4 * WINDOW;
     let (mut start, mut rest) = (0, entries);
     while let Some((windows, others)) = rest.split_first_chunk::<{ 2 * WINDOW }>() {
         if rest.len() < LONG {
@@ -396,9 +400,6 @@ pub(crate) fn find(entries: &[u32], slot: u32) -> Option<usize> {
         None => entries.iter().position(|entry| entry & SLOT == slot),
     }
 }
-
-/// How many entries are compared without an exit in between.
-const WINDOW: usize = 32;
 
 #[inline]
 fn has<const LEN: usize>(entries: &[u32; LEN], slot: u32) -> bool {

@@ -52,7 +52,8 @@ impl SessionId {
     /// The largest generation: odd, as those of ids are.
     pub(crate) const GENERATION_MAX: u32 = (1 << Self::FAMILY_SHIFT) - 1;
 
-    /// Returns the id that [`SessionId::to_bits`] gave, or `None` if no id has these bits.
+    /// Returns the id that [`SessionId::to_bits`] gave, or `None` if it is even, as
+    /// no id is.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
         match NonZeroU64::new(bits) {
@@ -61,7 +62,7 @@ impl SessionId {
         }
     }
 
-    /// Makes the id of a slot of its lower half: the current, odd generation, and a family.
+    /// Makes an id of a slot and a lower half: an odd generation, and a family above it.
     pub(crate) fn from_parts(slot: u32, lower: u32) -> Self {
         debug_assert!(lower & 1 == 1, "only odd generations are live");
         debug_assert!(lower >> (Self::FAMILY_SHIFT + 2) == 0, "nothing is above the family");
@@ -129,7 +130,8 @@ impl<'a> arbitrary::Arbitrary<'a> for SessionId {
     fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
         let slot = u.int_in_range(0..=255)?;
         let generation = u.int_in_range(0..=255u32)?;
-        Ok(Self::from_parts(slot, generation | 1))
+        let family = u.int_in_range(0..=2u32)?;
+        Ok(Self::from_parts(slot, family << Self::FAMILY_SHIFT | generation | 1))
     }
 }
 

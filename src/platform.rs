@@ -105,6 +105,20 @@ impl Platform {
     }
 }
 
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl core::str::FromStr for Platform {
+    type Err = UnknownPlatform;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPlatform> {
+        Self::ALL.into_iter().find(|platform| platform.name() == name).ok_or(UnknownPlatform)
+    }
+}
+
 /// Platforms on which sessions that are not heard from end alike (LV-2, LV-3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -126,20 +140,6 @@ impl Family {
             1 => Self::Native,
             _ => Self::MiniProgram,
         }
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl core::str::FromStr for Platform {
-    type Err = UnknownPlatform;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPlatform> {
-        Self::ALL.into_iter().find(|platform| platform.name() == name).ok_or(UnknownPlatform)
     }
 }
 

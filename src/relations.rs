@@ -456,6 +456,16 @@ impl Relations {
         few.iter().take(FIRST).fold(0, |read, entry| read ^ reach.call_for(UserSlot(entry & SLOT)))
     }
 
+    /// Reads where the targets' lists of watchers are.
+    #[inline]
+    fn call_for_heads(&self, targets: &[UserSlot]) {
+        let mut read = 0;
+        for &target in targets {
+            read |= u32::from(self.ends[target.index()].watchers.is_empty());
+        }
+        core::hint::black_box(read);
+    }
+
     /// Reads where the targets' lists of watchers are, and then how long they are and who is the
     /// last, so that all of that is on its way to the caches while the first is worked on.
     fn call_for_ends(&self, targets: &[UserSlot]) {
@@ -468,17 +478,7 @@ impl Relations {
         core::hint::black_box(read);
     }
 
-    /// Reads where the targets' lists of watchers are.
-    #[inline]
-    fn call_for_heads(&self, targets: &[UserSlot]) {
-        let mut read = 0;
-        for &target in targets {
-            read |= u32::from(self.ends[target.index()].watchers.is_empty());
-        }
-        core::hint::black_box(read);
-    }
-
-    /// The same, if any of the targets is new.
+    /// Does [`Relations::call_for_ends`], if any of the targets is new.
     #[inline]
     fn call_for_new(&self, new: usize, targets: &[UserSlot]) {
         if new > 0 {
@@ -486,7 +486,7 @@ impl Relations {
         }
     }
 
-    /// Reads one thing of each line of the targets' lists of watchers, for the same reason.
+    /// Reads one thing of each line of the targets' lists of watchers, before they are scanned.
     fn call_for(&self, targets: &[UserSlot]) {
         const LINE: usize = 16;
         self.call_for_heads(targets);

@@ -9,7 +9,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A slot is live exactly when its generation is odd, but for the mark of the silent.
+//! 1. A slot is live exactly when its generation is odd, but for the mark of the silent; then it
+//!    has a family.
 //! 2. A slot that is not live is in the free list once, or its generations are used up, and its
 //!    link names itself.
 //! 3. The silent are the live sessions that are marked as such.
@@ -21,7 +22,7 @@
 //! later than it was, its deadline is so all the more, as timeouts never change. To see to that,
 //! its timer is popped no later than [`LOOK_AGAIN_MS`] after it was heard
 //! ([`Sessions::look_again`]): only of sessions that may be silent for weeks, as by default none
-//! may. The mark makes the generation one that no id has, so that a heartbeat of one who is silent
+//! may. The mark makes its lower half one that no id has, so that a heartbeat of one who is silent
 //! goes the way of those that are refused, and others pay nothing for it.
 //!
 //! # Why a session likes the slot of its user's number
@@ -366,6 +367,13 @@ impl Sessions {
         if odd != self.len() {
             return Err("sessions 1: the live sessions are not those of odd generation");
         }
+        let has_no_family = |record: &Session| {
+            let numbers = if record.lower() & 1 == 1 { Family::ALL.len() } else { 1 };
+            record.family_number() >= numbers
+        };
+        if self.records.iter().any(has_no_family) {
+            return Err("sessions 1: a live session has no family, or another slot one");
+        }
         let (mut free, mut before, mut slot) = (0, NOWHERE, self.free.unwrap_or(NOWHERE));
         while let Some(record) = self.records.get(slot as usize) {
             if !self.is_free(slot) || record.heard != before || free > self.free_count {
@@ -439,7 +447,7 @@ mod tests {
     fn who_is_heard_is_not_silent() {
         let mut sessions = Sessions::default();
         let at = Timestamp::from_millis;
-        let session = sessions.open(at(5), UserSlot(0), DeviceSlot(0), Family::Web);
+        let session = sessions.open(at(5), UserSlot(0), DeviceSlot(0), Family::MiniProgram);
         for (now, again) in [
             (5, Some(at(5 + LOOK_AGAIN_MS))),
             (4 + LOOK_AGAIN_MS, Some(at(4 + 2 * LOOK_AGAIN_MS))),
@@ -448,9 +456,47 @@ mod tests {
             assert_eq!(sessions.look_again(session.slot(), at(now)), again);
             assert_eq!(sessions.heard(session.slot(), at(now)), at(5));
             assert_eq!(sessions.records[0].is_silent(), again.is_none());
+            assert_eq!(sessions.family(session.slot()), Family::MiniProgram);
+            assert_eq!(sessions.in_slot(session.slot()), Some(session));
+            refuse_alike(&mut sessions, session);
         }
         assert!(sessions.hear_silent(session, at(6 + LOOK_AGAIN_MS)));
+        assert_eq!(sessions.family(session.slot()), Family::MiniProgram);
         assert!(!sessions.records[0].is_silent() && sessions.check_invariants().is_ok());
+    }
+
+    /// LV-7: an id that differs by as little as its family is of nobody.
+    fn refuse_alike(sessions: &mut Sessions, session: SessionId) {
+        let bits = [1 << 1, 1 << 28, 1 << 29, 1 << 30, 1 << 31, 1 << 32];
+        for alike in bits.map(|bit| SessionId::from_bits(session.to_bits() ^ bit)) {
+            let alike = alike.expect("odd bits are an id's");
+            let now = Timestamp::from_millis(u64::MAX);
+            assert!(!sessions.hear(alike, now) && !sessions.hear_silent(alike, now));
+            assert_eq!(sessions.device(alike), None);
+        }
+    }
+
+    /// What is foreseen is the deadline of live sessions with a timeout, if there is such a moment.
+    #[test]
+    fn deadlines_are_foreseen() {
+        let timeouts = [60, 400, 0, 0];
+        let end = u64::MAX - 100;
+        for family in Family::ALL {
+            assert_eq!(Family::from_number(family as usize), family);
+            for (heard, now) in [(0, 0), (5, 7), (1 << 33, (1 << 33) + 50), (end, end + 50)] {
+                let mut sessions = Sessions::default();
+                let at = Timestamp::from_millis;
+                let session = sessions.open(at(heard), UserSlot(0), DeviceSlot(0), family);
+                let foresee = |sessions: &Sessions| sessions.foresight(at(now), timeouts)(0);
+                let timeout = u64::from(timeouts[family as usize]);
+                let deadline = heard.checked_add(timeout).filter(|_| timeout > 0);
+                assert_eq!(foresee(&sessions), deadline.map(at), "{family:?}, {heard}, {now}");
+                refuse_alike(&mut sessions, session);
+                sessions.close(session);
+                assert_eq!(foresee(&sessions), None);
+            }
+        }
+        assert_eq!(Sessions::default().foresight(Timestamp::ZERO, timeouts)(0), None);
     }
 
     /// A slot that is too far ahead, or for too few sessions, is not made for the sake of a number.
@@ -512,7 +558,7 @@ mod tests {
         let first = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Family::Web);
         sessions.close(first);
         sessions.records[0].lower = SessionId::GENERATION_MAX - 1;
-        let last = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Family::Web);
+        let last = sessions.open(Timestamp::ZERO, UserSlot(0), DeviceSlot(0), Family::MiniProgram);
         assert_eq!((last.slot(), last.generation()), (0, SessionId::GENERATION_MAX));
         sessions.close(last);
         assert_eq!(

@@ -50,9 +50,9 @@ pub(crate) trait Owners {
     /// Returns the deadline of an owner whose entry is taken out at `now`: `None` if it has none.
     fn deadline(&mut self, owner: Owner, now: Timestamp) -> Option<Timestamp>;
 
-    /// Returns what tells what [`Owners::deadline`] would, if that takes little more than reading
-    /// it: `None` if it has to be asked for. It is called for many in turn, of whom the processor
-    /// then has many under way.
+    /// Returns a function that gives the deadline of an owner, if that takes little more than
+    /// reading it: the same as [`Owners::deadline`], or `None`, and that has to be asked. It is
+    /// called for many in turn, of whom the processor then has many under way.
     fn foresight(&self, now: Timestamp) -> impl Fn(Owner) -> Option<Timestamp>;
 }
 
@@ -87,25 +87,30 @@ impl From<Owner> for Entry {
     }
 }
 
-/// Where an owner's entry is: a level, a slot of it, and which group of [`GROUP`] entries of that
-/// slot, in 4 bytes, as every timer that is put back writes one to a line that is in no cache.
+/// Where an owner's entry is: a level, a slot of it, and which group of the entries there, in 4
+/// bytes, as every timer that is put back writes one to a line that is in no cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place(u32);
 
-/// How many entries are searched for one: a line.
+/// How many entries a group has, which is searched for one: a line of them. Beyond the first
+/// [`SMALL_GROUPS`], which are sixteen million entries of one slot, groups are large, so that 32
+/// bits tell all of them apart. Unit tests have few small ones.
 const GROUP: usize = 16;
+const SMALL_GROUPS: usize = if cfg!(test) { 4 } else { 1 << 20 };
+const LARGE_GROUP: usize = 4_096;
 
 impl Place {
     const NONE: Self = Self(u32::MAX);
 
     const LEVEL_BITS: u32 = 3;
-    /// Stands for all groups from there on, so that no place is [`Place::NONE`].
-    const GROUP_MAX: usize = (u32::MAX >> (DIGIT_BITS + Self::LEVEL_BITS)) as usize - 1;
 
     #[inline]
     fn new(level: u32, slot: usize, at: usize) -> Self {
-        let group = (at / GROUP).min(Self::GROUP_MAX) as u32;
-        Self(group << (DIGIT_BITS + Self::LEVEL_BITS) | level << DIGIT_BITS | slot as u32)
+        let group = match at.checked_sub(SMALL_GROUPS * GROUP) {
+            None => at / GROUP,
+            Some(beyond) => SMALL_GROUPS + beyond / LARGE_GROUP,
+        };
+        Self((group as u32) << (DIGIT_BITS + Self::LEVEL_BITS) | level << DIGIT_BITS | slot as u32)
     }
 
     #[inline]
@@ -118,11 +123,13 @@ impl Place {
         self.0 as usize % SLOTS
     }
 
-    /// Returns from where on the entry is found among those of its slot: within [`GROUP`] of them,
-    /// where there are fewer than thirty million.
-    #[inline]
-    fn from(self) -> usize {
-        (self.0 >> (DIGIT_BITS + Self::LEVEL_BITS)) as usize * GROUP
+    /// Returns where the group begins, and how many entries it has at most.
+    fn group(self) -> (usize, usize) {
+        let group = (self.0 >> (DIGIT_BITS + Self::LEVEL_BITS)) as usize;
+        match group.checked_sub(SMALL_GROUPS) {
+            None => (group * GROUP, GROUP),
+            Some(large) => (SMALL_GROUPS * GROUP + large * LARGE_GROUP, LARGE_GROUP),
+        }
     }
 }
 
@@ -216,8 +223,10 @@ impl Wheel {
     /// Returns the last deadline whose slot is on a level.
     fn last_on(&self, level: u32) -> u64 {
         let shift = level * DIGIT_BITS;
-        let end = (self.now >> shift).saturating_add(SLOTS as u64);
-        if end > u64::MAX >> shift { u64::MAX } else { (end << shift) - 1 }
+        match (self.now >> shift).checked_add(SLOTS as u64) {
+            Some(end) if end <= u64::MAX >> shift => (end << shift) - 1,
+            _ => u64::MAX,
+        }
     }
 
     /// Adds an entry to a slot that may be empty, or without room, or of a level that is not there
@@ -256,22 +265,27 @@ impl Wheel {
     /// Drops the entry at a place. O(1).
     fn cancel(&mut self, entry: Entry, place: Place) {
         let entries = &mut self.levels[place.level() as usize].slots[place.slot()];
-        let group = entries.get(place.from()..).unwrap_or_default();
-        let Some(at) = group.iter().position(|&other| other == entry) else { return };
-        entries.swap_remove(place.from() + at);
+        let (start, len) = place.group();
+        let mut group = entries.iter().skip(start).take(len);
+        let Some(at) = group.position(|&other| other == entry) else {
+            debug_assert!(false, "the place names the entry");
+            return;
+        };
+        entries.swap_remove(start + at);
+        let moved = entries.get(start + at).copied();
+        let is_empty = entries.is_empty();
         self.set_place(entry, Place::NONE);
-        let entries = &self.levels[place.level() as usize].slots[place.slot()];
-        if let Some(&moved) = entries.get(place.from() + at) {
+        if let Some(moved) = moved {
             self.set_place(moved, place);
-        } else if entries.is_empty() {
+        } else if is_empty {
             self.vacate(place.level(), place.slot());
         }
     }
 
-    /// Takes out owners who are due next, and moves the wheel to their moment, no later than
-    /// `until`, which is returned. On the way it puts back those whose deadline is later than their
-    /// entry, and drops those that have none. Takes at most `budget` entries out, and counts them
-    /// off.
+    /// Takes out owners who are due next, if that is no later than `until`, moves the wheel to
+    /// their moment and returns it. On the way it puts back those whose deadline is later than
+    /// their entry, and drops those that have none. Takes at most `budget` entries out, and counts
+    /// them off.
     ///
     /// All that is due at one moment has been popped when [`Wheel::next`] is later than it.
     pub(crate) fn pop(
@@ -305,7 +319,7 @@ impl Wheel {
     }
 
     /// Takes the last entries out of the slot that begins at `now`, puts those back whose deadline
-    /// is later, and adds those to `due` who are.
+    /// is later, drops those that have none, and adds those to `due` who are.
     fn take_window(
         &mut self,
         entries: &mut Vec<Entry>,
@@ -331,6 +345,11 @@ impl Wheel {
                 0 => owners.deadline(entry.owner(), now).map(Timestamp::as_millis),
                 _ => Some(foreseen),
             };
+            debug_assert_eq!(
+                owners.deadline(entry.owner(), now).map(Timestamp::as_millis),
+                deadline,
+                "a deadline that is foreseen is the one that holds"
+            );
             match deadline {
                 Some(deadline) if deadline > self.now => {
                     self.insert(entry, deadline);
@@ -382,6 +401,7 @@ impl Wheel {
             let slot = digit(deadline, level);
             let entries = &mut slots[slot];
             let (family, owner) = entry.parts();
+            // Whose entry has been taken out has a place in the table.
             let Some(place) = self.places[family].get_mut(owner) else { break };
             if deadline <= before || deadline > last || !has_room(entries) {
                 break;

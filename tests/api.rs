@@ -514,6 +514,7 @@ mod arbitrary {
             (1..=1_u32 << 17).map(|nth| (nth.wrapping_mul(0x9e37_79b1) >> 24) as u8).collect();
         let mut source = Unstructured::new(&bytes);
         let (mut configs, mut devices, mut apart) = (0, 0, 0);
+        let mut families = HashSet::new();
         for _ in 0..100 {
             let config = Config::arbitrary(&mut source).expect("there are bytes left");
             configs += usize::from(config != Config::default());
@@ -521,6 +522,7 @@ mod arbitrary {
             devices += usize::from(!device.as_str().is_empty());
             let session = SessionId::arbitrary(&mut source).expect("there are bytes left");
             assert_eq!(SessionId::from_bits(session.to_bits()), Some(session));
+            families.insert(session.to_bits() >> 29 & 3);
             let groups = Groups::arbitrary(&mut source).expect("there are bytes left");
             let all = Platform::ALL.map(|platform| groups.are_together(platform, platform));
             assert_eq!(all, [true; 8]);
@@ -529,6 +531,7 @@ mod arbitrary {
             let together = others.iter().filter(|&&is_together| is_together).count();
             apart += usize::from((2..8).contains(&together));
         }
+        assert_eq!(families.len(), 3, "sessions of all timeouts come up");
         assert!([configs, devices, apart].iter().all(|&count| count > 10), "{configs} {devices}");
     }
 }

@@ -178,9 +178,7 @@ impl Least {
         if !self.heartbeat(now, session) {
             return 0;
         }
-        let user = session as u32;
-        self.statuses[user as usize] = [0; 16];
-        self.end(now, user);
+        self.end(now, session as u32);
         self.drain()
     }
 
@@ -255,6 +253,7 @@ impl Least {
     fn end(&mut self, now: u64, user: u32) {
         self.records[user as usize].generation += 1;
         self.cells[user as usize] = 0;
+        self.statuses[user as usize] = [0; 16];
         self.free.push(user);
         if self.watched[user as usize] > 0 {
             self.clearings[user as usize] = now + CLEARING_MS;

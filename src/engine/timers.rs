@@ -17,7 +17,7 @@ const PUSH_RANK: u64 = 1 << 62;
 const CLEARING_RANK: u64 = 2 << 62;
 const FORGETTING_RANK: u64 = 3 << 62;
 
-/// For how many of those who are due is called at a time.
+/// For how many of those who fire is called at a time, or are ranked.
 const COMING_MAX: usize = 16;
 
 /// What deadlines depend on.
@@ -157,11 +157,13 @@ impl Core {
 
     /// Adds owners to those who are due at this moment.
     fn add_due(&mut self, collected: &[Owner]) {
-        if collected.len() > 1 {
-            self.call_for_devices(collected.iter().copied());
-        }
-        for &owner in collected {
-            self.due.push(self.rank(owner, self.due_at), owner);
+        for owners in collected.chunks(COMING_MAX) {
+            if owners.len() > 1 {
+                self.call_for_devices(owners.iter().copied());
+            }
+            for &owner in owners {
+                self.due.push(self.rank(owner, self.due_at), owner);
+            }
         }
     }
 

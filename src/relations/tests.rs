@@ -190,7 +190,7 @@ fn a_popular_user_keeps_an_index() {
 
 #[test]
 fn an_entry_is_found_wherever_it_stands() {
-    for len in 0..100u32 {
+    for len in 0..300u32 {
         let entries: Vec<u32> = (0..len).map(|slot| slot | SUBSCRIPTION).collect();
         for slot in 0..len {
             assert_eq!(find(&entries, slot), Some(slot as usize));
