@@ -266,8 +266,8 @@ impl Wheel {
     fn cancel(&mut self, entry: Entry, place: Place) {
         let entries = &mut self.levels[place.level() as usize].slots[place.slot()];
         let (start, len) = place.group();
-        let mut group = entries.iter().skip(start).take(len);
-        let Some(at) = group.position(|&other| other == entry) else {
+        let group = entries.get(start..entries.len().min(start + len)).unwrap_or_default();
+        let Some(at) = group.iter().position(|&other| other == entry) else {
             debug_assert!(false, "the place names the entry");
             return;
         };
