@@ -40,8 +40,7 @@ pub fn visit(scale: &Scale, visit: Visit<'_>) {
         let scene = Expiry::new(users, TIMEOUT_MS, engine, rival);
         visit_expiry("over 60 s", scene, has_e1.then_some(E1), has_j, visit);
     }
-    let has_e1 = has_e1 && !scale.is_quick;
-    if has_e1 || has_j {
+    if (has_e1 || has_j) && !scale.is_quick {
         let at_once = || heard_engine(users, 1, Accounts::Known);
         let forgotten = || heard_engine(users, TIMEOUT_MS, Accounts::Open);
         let (at_once, forgotten) = side_by_side(at_once, forgotten);
